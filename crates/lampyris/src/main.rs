@@ -1,0 +1,2 @@
+//! Lampyris, the server binary.
+fn main() {}

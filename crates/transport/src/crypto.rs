@@ -1,0 +1,1 @@
+//! Key exchange and payload encryption (transports.md, section 7).

@@ -1,0 +1,1 @@
+//! TCP framing (transports.md, section 4).

@@ -1,0 +1,1 @@
+//! Reliable UDP (transports.md, section 3).
