@@ -1,0 +1,1 @@
+//! Addresses told to clients.
