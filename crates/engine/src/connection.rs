@@ -9,6 +9,7 @@ use lampyris_wire::Protocol;
 
 use crate::address::Reached;
 use crate::link::Link;
+use crate::message::Home;
 use crate::session::Session;
 use crate::timers::Armed;
 use crate::{ListenerId, Role, Transport};
@@ -46,8 +47,8 @@ pub(crate) struct Connection {
     pub(crate) armed: Armed,
     /// Whether it is in the worker's list of connections with output.
     pub(crate) dirty: bool,
-    /// UDP only: where its datagrams were first proven, if it moved here from another worker.
-    pub(crate) home: Option<crate::WorkerId>,
+    /// UDP only: where its datagrams arrive, if it moved here from another worker.
+    pub(crate) home: Option<Home>,
     pub(crate) ended: Option<CloseCause>,
 }
 

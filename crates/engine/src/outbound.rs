@@ -140,7 +140,7 @@ impl Worker {
         match session {
             Session::Opening | Session::NameServer { .. } | Session::Ended => {}
             Session::Master(session) => self.master_gone(now, key, *session),
-            Session::Game(session) => self.game_gone(now, *session),
+            Session::Game(session) => self.game_gone(now, key, *session),
         }
     }
 }
@@ -183,11 +183,4 @@ fn deliver_to(
         }
     }
     Ok(true)
-}
-
-impl ReplyMode {
-    /// For an event that goes out as it was raised.
-    pub(crate) fn raised(channel: u8, delivery: Delivery, encrypted: bool) -> Self {
-        Self { channel, delivery, encrypted }
-    }
 }

@@ -1,5 +1,7 @@
 //! What the client of a connection is doing: which operations are legal now.
 
+use std::time::Duration;
+
 use lampyris_realtime::directory::{LobbyId, MasterPeer};
 use lampyris_realtime::room::request::JoinRequest;
 use lampyris_realtime::token::Token;
@@ -74,6 +76,8 @@ pub(crate) struct GameSession {
     pub(crate) attempts: u8,
     /// Set once authenticated.
     pub(crate) token: Option<Box<Token>>,
+    /// When it gets a fresh token.
+    pub(crate) renew_token_at: Duration,
     /// Where it is on its way into a room.
     pub(crate) stage: Stage,
 }

@@ -408,6 +408,14 @@ impl Worker {
         }
     }
 
+    /// Every connection that lives here.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (ConnectionKey, &Connection)> {
+        self.connections.iter().filter_map(|(key, slot)| match slot {
+            Slot::Here(connection) => Some((key, &**connection)),
+            Slot::Moved(_) => None,
+        })
+    }
+
     /// A connection that lives here with an output buffer lent to it, and what is needed to send many the same.
     pub(crate) fn sending(&mut self, key: ConnectionKey) -> Option<(&mut Connection, &mut FanOut)> {
         match self.connections.get_mut(key)? {
