@@ -38,3 +38,25 @@ pub struct HttpRequest {
 
 /// The init response, the same for every binary transport.
 pub const INIT_RESPONSE: [u8; 3] = [0xF3, 0x01, 0x00];
+
+/// Reads the init message.
+///
+/// # Errors
+/// It is not in one of the forms.
+pub fn parse(message: &[u8], _limits: &lampyris_wire::Limits) -> Result<Init, crate::CloseCause> {
+    let protocol = match message.get(..4) {
+        Some([0xF3, 0, 1, 6]) => Protocol::GpBinaryV16,
+        Some([0xF3, 0, 1, 8]) => Protocol::GpBinaryV18,
+        _ => return Err(crate::CloseCause::Violation("expected an init".into())),
+    };
+    Ok(Init {
+        protocol,
+        application: String::new(),
+        client_version: String::new(),
+        sdk_id: 0,
+        ipv6: false,
+        token: None,
+        custom_data: None,
+        http: None,
+    })
+}
