@@ -245,17 +245,17 @@ impl Worker {
             session_id: Some(token.session_id.as_str().into()),
         };
         let Ok(name) = request.require_room_name().cloned() else { return };
-        let known = self.rooms.by_name.get(&name).copied();
-        let seat = match known {
-            Some(room) => self
-                .in_room(now, room, mode, None, |room, effects| room.join(now, &joiner, request, effects))
-                .flatten()
-                .map(|seat| (room, seat)),
+        match self.rooms.by_name.get(&name).copied() {
+            Some(room) if code == operation::CREATE_GAME => {
+                let refusal = Refusal::new(ReturnCode::GAME_ID_ALREADY_EXISTS, "a room of this name exists");
+                self.answer(now, key, mode, code, Err(refusal));
+                self.dismiss(now, key, DisconnectReason::JoinRefused);
+                let _ = room;
+            }
+            Some(room) => {
+                self.room_turn(now, room, mode, None, |room, effects| room.join(now, &joiner, request, effects));
+            }
             None => self.create_room(now, mode, name, &joiner, request),
-        };
-        match seat {
-            Some(_) => {}
-            None => tracing::debug!(operation = code, "join refused"),
         }
     }
 
@@ -266,7 +266,7 @@ impl Worker {
         name: Arc<str>,
         joiner: &Joiner,
         request: JoinRequest,
-    ) -> Option<(RoomKey, Seat)> {
+    ) {
         let mut effects = std::mem::take(&mut self.rooms.effects);
         effects.clear();
         let settings = Arc::clone(&self.rooms.settings);
@@ -275,34 +275,48 @@ impl Worker {
             let key = self.rooms.rooms.insert(HostedRoom { room, armed: Armed::default() });
             self.rooms.by_name.insert(Arc::clone(&name), key);
             self.seat(key, seat);
-            (key, seat)
+            key
         });
-        self.apply_room_effects(now, created.map(|(key, _)| key), &name, mode, None, &mut effects);
+        self.apply_room_effects(now, created, &name, mode, None, &mut effects);
         self.rooms.effects = effects;
-        created
     }
 
-    /// Lets a room do something, and does what it wants done. A panic of the room's rules ends that room only.
-    fn in_room<T>(
+    /// Lets a room do something, and does what it wants done.
+    fn in_room(
         &mut self,
         now: Duration,
         key: RoomKey,
         mode: ReplyMode,
         data: Option<RawValue<'_>>,
-        operation: impl FnOnce(&mut Room, &mut Effects) -> T,
-    ) -> Option<T> {
+        operation: impl FnOnce(&mut Room, &mut Effects),
+    ) {
+        self.room_turn(now, key, mode, data, |room, effects| {
+            operation(room, effects);
+            None
+        });
+    }
+
+    /// As [`Worker::in_room`], for what may give somebody a seat. A panic of the room's rules ends that room only.
+    fn room_turn(
+        &mut self,
+        now: Duration,
+        key: RoomKey,
+        mode: ReplyMode,
+        data: Option<RawValue<'_>>,
+        operation: impl FnOnce(&mut Room, &mut Effects) -> Option<Seat>,
+    ) {
+        let Some(hosted) = self.rooms.rooms.get_mut(key) else { return };
         let mut effects = std::mem::take(&mut self.rooms.effects);
         effects.clear();
-        let hosted = self.rooms.rooms.get_mut(key)?;
         let name = Arc::clone(hosted.room.name());
-        let done = catch_unwind(AssertUnwindSafe(|| operation(&mut hosted.room, &mut effects)));
-        let Ok(done) = done else {
-            self.room_panicked(now, key, &name);
-            return None;
+        let Ok(seat) = catch_unwind(AssertUnwindSafe(|| operation(&mut hosted.room, &mut effects))) else {
+            return self.room_panicked(now, key, &name);
         };
+        if let Some(seat) = seat {
+            self.seat(key, seat);
+        }
         self.apply_room_effects(now, Some(key), &name, mode, data, &mut effects);
         self.rooms.effects = effects;
-        Some(done)
     }
 
     fn apply_room_effects(
@@ -340,11 +354,6 @@ impl Worker {
                     let data = data.as_ref().map(lampyris_wire::Payload::as_raw);
                     let outgoing = Outgoing::Raised { code: *code, sender: *sender, data };
                     self.deliver(now, connection_key(*to), ReplyMode::UNASKED, &outgoing);
-                }
-                Effect::Seated(seat) => {
-                    if let Some(key) = key {
-                        self.seat(key, *seat);
-                    }
                 }
                 Effect::Disconnect { peer, reason } => self.dismiss(now, connection_key(*peer), *reason),
                 Effect::Report(report) => reports.push((Arc::clone(name), report.clone())),
