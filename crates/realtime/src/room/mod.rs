@@ -1,0 +1,3 @@
+//! One room of the game server.
+
+pub mod request;
