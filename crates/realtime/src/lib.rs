@@ -6,5 +6,6 @@
 pub mod codes;
 pub mod parameters;
 pub mod properties;
+pub mod report;
 pub mod room;
 pub mod token;
