@@ -163,3 +163,11 @@ impl Default for Limits {
         }
     }
 }
+
+impl Config {
+    /// The listener that is handed out for a role and transport.
+    #[must_use]
+    pub fn listener(&self, role: Role, transport: Transport) -> Option<&ListenerConfig> {
+        self.listeners.iter().find(|listener| listener.role == role && listener.transport == transport)
+    }
+}

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_realtime::codes::{Refusal, key, operation};
-use lampyris_realtime::directory::{Effect, LobbyId, MasterPeer, request::*};
+use lampyris_realtime::directory::{
+    Effect, FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyId, LobbyStatsRequest, MasterPeer,
+};
 use lampyris_realtime::parameters::Fields;
 use lampyris_realtime::room::request::JoinRequest;
 use lampyris_realtime::token::Token;
@@ -112,7 +114,7 @@ impl Worker {
         self.next_master_peer += 1;
         let Some(connection) = self.connection_mut(key) else { return Err(Refusal::denied("connection gone")) };
         if let Some(data) = &token.encryption {
-            connection.cipher = Some(PayloadCipher::from_secret(&data.secret));
+            connection.cipher = PayloadCipher::from_pre_shared(&data.secret).ok();
         }
         let Session::Master(session) = &mut connection.session else {
             return Err(Refusal::denied("not on a Master"));
