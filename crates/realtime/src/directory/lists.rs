@@ -115,9 +115,9 @@ impl Directory {
             if changed.is_empty() && removed.is_empty() {
                 continue;
             }
-            let gone = removed.into_iter().map(|name| {
-                (Value::String(name), Value::Hashtable(Hashtable::from([(room_key::REMOVED, true)])))
-            });
+            let gone = removed
+                .into_iter()
+                .map(|name| (Value::String(name), Value::Hashtable(Hashtable::from([(room_key::REMOVED, true)]))));
             let event = list_event(event::GAME_LIST_UPDATE, self.entries(&changed).chain(gone).collect());
             effects.push(Effect::LobbyEvent { lobby: id, event });
         }
@@ -127,7 +127,9 @@ impl Directory {
     pub fn lobby_stats(&self, peer: MasterPeer, request: &LobbyStatsRequest, effects: &mut Effects) {
         let response = match &request.lobbies {
             None => success(operation::GET_LOBBY_STATS, self.all_lobby_stats()),
-            Some(keys) => self.stats_of(keys).unwrap_or_else(|refusal| refusal.into_response(operation::GET_LOBBY_STATS)),
+            Some(keys) => {
+                self.stats_of(keys).unwrap_or_else(|refusal| refusal.into_response(operation::GET_LOBBY_STATS))
+            }
         };
         effects.respond(peer, response);
     }

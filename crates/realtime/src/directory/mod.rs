@@ -43,7 +43,7 @@ use smallvec::SmallVec;
 pub use effects::{Effect, Effects};
 pub use lobby::{LobbyId, LobbyKey, LobbyType, MatchmakingMode};
 pub use request::{
-    FindFriendsRequest, Filter, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest, MAX_FILTER_KEYS, MAX_FRIENDS,
+    Filter, FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest, MAX_FILTER_KEYS, MAX_FRIENDS,
 };
 pub use server::{GameServerId, GameServerLoad, GameServerOffer, Transport, Transports};
 

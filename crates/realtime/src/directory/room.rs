@@ -67,6 +67,7 @@ pub(super) struct Room {
     reservations: Vec<Reservation>,
     /// How often each user is there: as active or inactive actor, or with a reservation.
     users: HashMap<Arc<str>, u32>,
+    /// Places taken: active and inactive actors, users on their way, and users with a slot who are neither.
     occupied: u32,
 }
 
@@ -89,11 +90,6 @@ impl Room {
             users: HashMap::new(),
             occupied: 0,
         }
-    }
-
-    /// Places taken: active and inactive actors, users on their way, and users with a slot who are neither.
-    pub(super) fn occupied(&self) -> u32 {
-        self.occupied
     }
 
     pub(super) fn active(&self) -> u32 {
@@ -189,7 +185,11 @@ impl Room {
         if !request.expected_users.is_empty() && !self.fits(user, &request.expected_users) {
             return Err(Refusal::new(
                 ReturnCode::SLOT_ERROR,
-                format!("expected {} free places for the expected users, found {}", request.expected_users.len(), self.free()),
+                format!(
+                    "expected {} free places for the expected users, found {}",
+                    request.expected_users.len(),
+                    self.free()
+                ),
             ));
         }
         Ok(())
@@ -197,10 +197,8 @@ impl Room {
 
     /// Whether join-random may lead `user` here, besides what the shelf says.
     pub(super) fn suits(&self, user: &str, expected: &[Arc<str>], filter: &Filter) -> bool {
-        !self.excluded.contains(user)
-            && !(self.check_users && self.has_user(user))
-            && self.fits(user, expected)
-            && filter.matches(self)
+        let barred = self.excluded.contains(user) || (self.check_users && self.has_user(user));
+        !barred && self.fits(user, expected) && filter.matches(self)
     }
 
     /// Keeps a place for a user on the way. Who comes back to an actor of its own needs none.
@@ -305,6 +303,7 @@ impl Room {
     }
 
     pub(super) fn player_count(&self) -> Value {
-        u8::try_from(self.occupied).map_or_else(|_| Value::Int(i32::try_from(self.occupied).unwrap_or(i32::MAX)), Value::Byte)
+        u8::try_from(self.occupied)
+            .map_or_else(|_| Value::Int(i32::try_from(self.occupied).unwrap_or(i32::MAX)), Value::Byte)
     }
 }
