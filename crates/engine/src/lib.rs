@@ -1,1 +1,38 @@
-//! placeholder
+//! A node without sockets: sessions, the roles NameServer, Master and Game, and their limits.
+//!
+//! A node is one or more [`Worker`]s. Each owns its connections and its rooms and shares nothing; what they have to
+//! tell each other are [`WorkerMessage`]s, carried by the driver. The Master's directory lives on worker 0; the room
+//! named `n` lives on the worker that `n` hashes to, and a peer that joins it moves there with its connection.
+//!
+//! # Contract of [`Worker`]
+//! * In: [`Worker::open_stream`], [`Worker::receive`], [`Worker::stream_ended`], [`Worker::receive_datagram`],
+//!   [`Worker::attach`], [`Worker::handle_message`], [`Worker::handle_timeout`].
+//! * Out, after any number of calls of the kind above and before waiting: [`Worker::poll_action`] until `None`, then
+//!   [`Worker::poll_datagram`] until `None`, then wait until [`Worker::next_timeout`], a socket or a message.
+//! * `now` is the time since the process's clock started and never goes back.
+
+mod address;
+mod authentication;
+mod config;
+mod connection;
+mod datagrams;
+mod directory;
+mod fan_out;
+mod game;
+mod http;
+mod inbound;
+mod link;
+mod master;
+mod message;
+mod moving;
+mod name_server;
+mod outbound;
+mod session;
+mod stats;
+mod timers;
+mod worker;
+
+pub use config::{Addresses, Asset, Config, HostName, Limits, ListenerConfig, ListenerId, Role, Transport};
+pub use message::{Moved, WorkerId, WorkerMessage};
+pub use stats::Stats;
+pub use worker::{Action, ConnectionKey, Datagram, Worker};
