@@ -6,8 +6,9 @@ use bytes::Bytes;
 use lampyris_wire::{Event, Hashtable, OperationResponse, Parameters, Value};
 
 use super::lobby::{Lobby, LobbyId, LobbyKey};
+use super::request::{JoinLobbyRequest, LobbyStatsRequest};
 use super::room::RoomId;
-use super::{Directory, Effect, Effects, JoinLobbyRequest, LobbyStatsRequest, MasterPeer, int, unknown_peer};
+use super::{Directory, Effect, Effects, MasterPeer, int, unknown_peer};
 use crate::codes::{Refusal, ReturnCode, event, key, operation, success};
 use crate::properties::room_key;
 

@@ -8,9 +8,10 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::lobby::{LobbyKey, LobbyType};
+use super::request::{Filter, JoinRandomRequest};
 use super::request::{lobby_of, player_limit};
 use super::room::{HeldJoin, ReservationId, Room, RoomId};
-use super::{Directory, Effect, Effects, Filter, JoinRandomRequest, MasterPeer, Transport, server, unknown_peer};
+use super::{Directory, Effect, Effects, MasterPeer, Transport, server, unknown_peer};
 use crate::codes::{Refusal, ReturnCode, key, operation};
 use crate::room::request::{JoinMode, JoinRequest, RoomFlags};
 
@@ -216,8 +217,7 @@ impl Directory {
             )
         })?;
         let lobby = self.lobby(&new.lobby)?;
-        let mut room = Room::new(name, lobby, server);
-        room.listing.max_players = new.max_players;
+        let mut room = Room::new(name, lobby, server, new.max_players);
         room.check_users = new.check_users;
         if !room.fits(&client.user, new.expected) {
             self.drop_lobby_if_unused(lobby);

@@ -1,8 +1,9 @@
 //! Who is online and where (operations.md 2.11, 6.2).
 
-use lampyris_realtime::directory::FindFriendsRequest;
-use lampyris_realtime::report::{RoomListing, RoomReport};
+use lampyris_realtime::report::RoomReport;
 use lampyris_wire::Value;
+
+use lampyris_realtime::directory::request::*;
 
 use crate::support::*;
 
@@ -42,7 +43,7 @@ fn a_user_is_online_on_the_master_on_the_way_and_in_a_room() {
     world.pass(seconds(60));
     world.take();
     assert_eq!(one(&mut world, 1), in_room("room"));
-    world.report("room", RoomReport::ActorInactive { actor: 1 });
+    world.report("room", inactive(1));
     assert_eq!(one(&mut world, 1), (false, String::new()));
 }
 
@@ -66,8 +67,8 @@ fn the_room_is_the_last_one_joined_and_stays_while_an_actor_of_the_user_is_in_it
     world.actor_joined("a", 1, 1);
     world.actor_joined("b", 1, 1);
     world.actor_joined("b", 2, 1);
-    world.report("a", RoomReport::ActorLeft { actor: 1 });
-    world.report("b", RoomReport::ActorLeft { actor: 1 });
+    world.report("a", left(1));
+    world.report("b", left(1));
     assert_eq!(one(&mut world, 1), in_room("b"));
     world.report("b", RoomReport::Closed);
     assert_eq!(one(&mut world, 1), (false, String::new()));

@@ -1,8 +1,10 @@
 //! Room lists and their updates (operations.md 5.2).
 
-use lampyris_realtime::directory::{Effect, JoinLobbyRequest, LobbyKey, LobbyType, Settings};
-use lampyris_realtime::report::{RoomListing, RoomReport};
+use lampyris_realtime::directory::{Effect, LobbyKey, LobbyType, Settings};
+use lampyris_realtime::report::RoomReport;
 use lampyris_wire::Hashtable;
+
+use lampyris_realtime::directory::request::*;
 
 use crate::support::*;
 
@@ -104,7 +106,7 @@ fn a_room_that_is_gone_or_became_invisible_is_removed() {
     world.pass(seconds(1));
     world.take();
     world.report("gone", RoomReport::Closed);
-    world.report("hidden", RoomReport::ListingChanged(RoomListing { visible: false, ..listing(0) }));
+    world.report("hidden", changed(RoomListing { visible: false, ..listing(0) }));
     world.report("never seen", RoomReport::Closed);
     world.pass(seconds(1));
     let rooms = rooms_in(&lobby_event(&world.take()));

@@ -1,8 +1,10 @@
 //! Membership and identity of lobbies (operations.md 2.3, 5.1).
 
-use lampyris_realtime::directory::{Effect, JoinLobbyRequest, LobbyId, LobbyKey, LobbyType, MasterPeer, Settings};
+use lampyris_realtime::directory::{Effect, LobbyId, LobbyKey, LobbyType, MasterPeer, Settings};
 use lampyris_realtime::report::RoomReport;
 use lampyris_realtime::room::request::JoinRequest;
+
+use lampyris_realtime::directory::request::*;
 
 use crate::support::*;
 

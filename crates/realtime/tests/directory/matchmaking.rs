@@ -1,10 +1,11 @@
 //! Random matchmaking (operations.md 2.5, 5.3).
 
-use lampyris_realtime::directory::{
-    Filter, GameServerId, JoinRandomRequest, LobbyKey, LobbyType, MatchmakingMode, Settings, Transport,
-};
-use lampyris_realtime::report::{RoomListing, RoomReport};
+use lampyris_realtime::directory::{GameServerId, LobbyKey, LobbyType, MatchmakingMode, Settings, Transport};
+use lampyris_realtime::report::RoomReport;
+use lampyris_realtime::room::request::RoomFlags;
 use lampyris_wire::{Hashtable, Value};
+
+use lampyris_realtime::directory::request::*;
 
 use crate::support::*;
 
@@ -42,7 +43,7 @@ fn a_room_is_found_only_once_it_is_created_open_visible_and_has_a_place() {
         world.room("room", hidden.clone());
         assert_eq!(world.random(peers[1], &any(MatchmakingMode::FillRoom)), Err(NO_MATCH), "{hidden:?}");
     }
-    world.report("room", RoomReport::ListingChanged(listing(2)));
+    world.report("room", changed(listing(2)));
     assert_eq!(world.random(peers[1], &any(MatchmakingMode::FillRoom)).as_deref(), Ok("room"));
 }
 
@@ -106,7 +107,7 @@ fn every_property_of_the_filter_must_be_known_to_the_lobby_with_that_value() {
     assert_eq!(world.random(peer, &filter([("map", "sea")])), Err(NO_MATCH));
     assert_eq!(world.random(peer, &filter([("map", "forest"), ("mode", "ctf")])), Err(NO_MATCH));
     assert_eq!(world.random(peer, &filter([("map", Value::Null)])), Err(NO_MATCH));
-    world.report("desert", RoomReport::ListingChanged(with_map("sea")));
+    world.report("desert", changed(with_map("sea")));
     assert_eq!(world.random(peer, &filter([("map", "sea")])).as_deref(), Ok("desert"));
 }
 
@@ -178,13 +179,17 @@ fn rooms_on_servers_without_the_transport_are_skipped() {
 #[test]
 fn rooms_that_check_users_are_skipped_for_who_is_in_them_or_banned() {
     let mut world = World::new();
-    let checked =
-        RoomReport::Created { lobby_name: "".into(), lobby_type: 0, check_user_on_join: true, listing: listing(0) };
+    let checked = RoomReport::Created {
+        flags: RoomFlags::CHECK_USER_ON_JOIN,
+        lobby_name: None,
+        lobby_type: 0,
+        properties: Hashtable::new(),
+    };
     world.report("checked", checked);
-    world.report("checked", RoomReport::UserExcluded { user: user(3) });
+    world.report("checked", RoomReport::Excluded { user_id: user(3) });
     let peers = world.peers(3);
     world.actor_joined("checked", 1, 1);
-    world.report("checked", RoomReport::ActorInactive { actor: 1 });
+    world.report("checked", inactive(1));
     assert_eq!(world.random(peers[0], &any(MatchmakingMode::FillRoom)), Err(NO_MATCH));
     assert_eq!(world.random(peers[2], &any(MatchmakingMode::FillRoom)), Err(NO_MATCH));
     assert_eq!(world.random(peers[1], &any(MatchmakingMode::FillRoom)).as_deref(), Ok("checked"));

@@ -4,7 +4,7 @@ use lampyris_realtime::codes::operation;
 use lampyris_realtime::directory::{
     Directory, Effect, Effects, GameServerId, GameServerLoad, MasterPeer, Settings, Transport,
 };
-use lampyris_realtime::report::{RoomListing, RoomReport};
+use lampyris_realtime::report::RoomReport;
 use lampyris_realtime::room::request::{JoinMode, JoinRequest, RoomFlags};
 use lampyris_wire::Hashtable;
 use rand::SeedableRng;
@@ -117,7 +117,7 @@ fn waiting_joins_fail_when_the_creator_does_not_come_or_fails() {
     let fail: [fn(&mut World); 4] = [
         |world| world.pass(seconds(15)),
         |world| world.report("room", RoomReport::Closed),
-        |world| world.report("room", RoomReport::JoinFailed { user: user(1) }),
+        |world| world.report("room", RoomReport::JoinFailed { user_id: user(1) }),
         |world| world.directory.game_server_lost(world.now, GAME, &mut world.effects),
     ];
     for fail in fail {
@@ -178,9 +178,9 @@ fn an_inactive_actor_counts_until_it_is_gone() {
     let peer = world.peer(9);
     world.room("room", listing(1));
     world.actor_joined("room", 1, 1);
-    world.report("room", RoomReport::ActorInactive { actor: 1 });
+    world.report("room", inactive(1));
     assert_eq!(world.join(peer, &named("room")), Err(FULL));
-    world.report("room", RoomReport::ActorLeft { actor: 1 });
+    world.report("room", left(1));
     assert!(world.join(peer, &named("room")).is_ok());
 }
 
@@ -211,7 +211,7 @@ fn a_closed_room_and_a_ban_keep_out_but_not_who_comes_back() {
     let mut world = World::new();
     let peers = world.peers(2);
     world.room("room", RoomListing { open: false, ..listing(0) });
-    world.report("room", RoomReport::UserExcluded { user: user(2) });
+    world.report("room", RoomReport::Excluded { user_id: user(2) });
     assert_eq!(world.join(peers[0], &named("room")), Err(CLOSED));
     assert_eq!(world.join(peers[1], &named("room")), Err(EXCLUDED));
     assert!(world.join(peers[0], &with_mode("room", JoinMode::RejoinOnly)).is_ok());
@@ -223,7 +223,7 @@ fn coming_back_to_a_full_room_takes_no_new_place() {
     let peers = world.peers(2);
     world.room("room", listing(2));
     world.actor_joined("room", 1, 1);
-    world.report("room", RoomReport::ActorInactive { actor: 1 });
+    world.report("room", inactive(1));
     assert!(world.join(peers[0], &with_mode("room", JoinMode::JoinOrRejoin)).is_ok());
     assert!(world.join(peers[1], &named("room")).is_ok());
 }

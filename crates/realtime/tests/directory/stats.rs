@@ -1,9 +1,10 @@
 //! Totals of the application and of lobbies (operations.md 2.12, 3).
 
 use lampyris_realtime::codes::key;
-use lampyris_realtime::directory::{Effect, LobbyKey, LobbyStatsRequest, LobbyType, MasterPeer, Settings, Transport};
-use lampyris_realtime::report::RoomReport;
+use lampyris_realtime::directory::{Effect, LobbyKey, LobbyType, MasterPeer, Settings, Transport};
 use lampyris_wire::{Event, Parameters, Value};
+
+use lampyris_realtime::directory::request::*;
 
 use crate::support::*;
 
@@ -35,7 +36,7 @@ fn totals_come_on_connecting_and_every_five_seconds_while_they_change() {
     world.room("room", listing(0));
     world.actor_joined("room", 1, 1);
     world.actor_joined("room", 2, 2);
-    world.report("room", RoomReport::ActorInactive { actor: 2 });
+    world.report("room", inactive(2));
     world.pass(seconds(4));
     assert_eq!(app_stats(&world.take()).len(), 0);
     world.pass(seconds(1));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_realtime::codes::{key, operation};
+use lampyris_realtime::directory::request::*;
 use lampyris_realtime::directory::{
-    Directory, Effect, Effects, Filter, GameServerId, GameServerOffer, JoinLobbyRequest, JoinRandomRequest, LobbyKey,
-    LobbyType, MasterPeer, Settings, Transport, Transports,
+    Directory, Effect, Effects, GameServerId, LobbyKey, LobbyType, MasterPeer, Settings, Transport, Transports,
 };
-use lampyris_realtime::report::{RoomListing, RoomReport};
+use lampyris_realtime::report::RoomReport;
 use lampyris_realtime::room::request::{JoinMode, JoinRequest, RoomFlags, Ttl};
 use lampyris_wire::{Event, Hashtable, OperationResponse, Value};
 use rand::SeedableRng;
@@ -50,7 +50,7 @@ impl World {
     }
 
     pub fn server_up(&mut self, id: GameServerId, transports: Transports) {
-        self.directory.game_server_up(self.now, id, GameServerOffer { transports, priority: 0 }, &mut self.effects);
+        self.directory.game_server_up(id, transports);
     }
 
     /// A peer of that number, whose user is `u<number>`.
@@ -137,7 +137,7 @@ impl World {
     }
 
     pub fn actor_joined(&mut self, room: &str, actor: i32, number: u64) {
-        self.report(room, RoomReport::ActorJoined { actor, user: user(number) });
+        self.report(room, RoomReport::ActorJoined { actor, user_id: user(number), rejoined: false });
     }
 
     /// Lets time pass, with everything done at its time.
@@ -191,17 +191,51 @@ pub fn expecting(request: JoinRequest, users: &[u64]) -> JoinRequest {
     JoinRequest { expected_users: users.iter().copied().map(user).collect(), ..request }
 }
 
+/// What a game server says of a room's properties.
+#[derive(Clone, Debug)]
+pub struct RoomListing {
+    pub open: bool,
+    pub visible: bool,
+    pub max_players: u32,
+    pub properties: Hashtable,
+}
+
+impl RoomListing {
+    fn table(self) -> Hashtable {
+        let mut table = self.properties;
+        table.insert(254_u8, self.visible);
+        table.insert(253_u8, self.open);
+        match u8::try_from(self.max_players) {
+            Ok(max) => table.insert(255_u8, max),
+            Err(_) => table.insert(243_u8, self.max_players as i32),
+        };
+        table
+    }
+}
+
 pub fn listing(max_players: u32) -> RoomListing {
-    RoomListing { max_players, ..RoomListing::default() }
+    RoomListing { open: true, visible: true, max_players, properties: Hashtable::new() }
 }
 
 pub fn created(lobby: &LobbyKey, listing: RoomListing) -> RoomReport {
     RoomReport::Created {
-        lobby_name: lobby.name().clone(),
+        flags: RoomFlags::default(),
+        lobby_name: Some(lobby.name().clone()),
         lobby_type: lobby.kind() as u8,
-        check_user_on_join: false,
-        listing,
+        properties: listing.table(),
     }
+}
+
+pub fn changed(listing: RoomListing) -> RoomReport {
+    RoomReport::PropertiesChanged(listing.table())
+}
+
+pub fn inactive(actor: i32) -> RoomReport {
+    RoomReport::ActorInactive { actor, user_id: "".into() }
+}
+
+pub fn left(actor: i32) -> RoomReport {
+    RoomReport::ActorLeft { actor, user_id: "".into() }
 }
 
 pub fn filter<K: Into<Value>, V: Into<Value>, const N: usize>(entries: [(K, V); N]) -> JoinRandomRequest {
