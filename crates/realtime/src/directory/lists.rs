@@ -6,8 +6,9 @@ use bytes::Bytes;
 use lampyris_wire::{Event, Hashtable, OperationResponse, Parameters, Value};
 
 use super::lobby::{Lobby, LobbyId, LobbyKey};
+use super::request::{JoinLobbyRequest, LobbyStatsRequest};
 use super::room::RoomId;
-use super::{Directory, Effect, Effects, JoinLobbyRequest, LobbyStatsRequest, MasterPeer, int, unknown_peer};
+use super::{Directory, Effect, Effects, MasterPeer, int, unknown_peer};
 use crate::codes::{Refusal, ReturnCode, event, key, operation, success};
 use crate::properties::room_key;
 
@@ -115,9 +116,9 @@ impl Directory {
             if changed.is_empty() && removed.is_empty() {
                 continue;
             }
-            let gone = removed.into_iter().map(|name| {
-                (Value::String(name), Value::Hashtable(Hashtable::from([(room_key::REMOVED, true)])))
-            });
+            let gone = removed
+                .into_iter()
+                .map(|name| (Value::String(name), Value::Hashtable(Hashtable::from([(room_key::REMOVED, true)]))));
             let event = list_event(event::GAME_LIST_UPDATE, self.entries(&changed).chain(gone).collect());
             effects.push(Effect::LobbyEvent { lobby: id, event });
         }
@@ -127,7 +128,9 @@ impl Directory {
     pub fn lobby_stats(&self, peer: MasterPeer, request: &LobbyStatsRequest, effects: &mut Effects) {
         let response = match &request.lobbies {
             None => success(operation::GET_LOBBY_STATS, self.all_lobby_stats()),
-            Some(keys) => self.stats_of(keys).unwrap_or_else(|refusal| refusal.into_response(operation::GET_LOBBY_STATS)),
+            Some(keys) => {
+                self.stats_of(keys).unwrap_or_else(|refusal| refusal.into_response(operation::GET_LOBBY_STATS))
+            }
         };
         effects.respond(peer, response);
     }

@@ -27,7 +27,7 @@ mod lists;
 mod lobby;
 mod placing;
 mod reports;
-mod request;
+pub mod request;
 mod room;
 mod server;
 mod users;
@@ -42,9 +42,6 @@ use smallvec::SmallVec;
 
 pub use effects::{Effect, Effects};
 pub use lobby::{LobbyId, LobbyKey, LobbyType, MatchmakingMode};
-pub use request::{
-    FindFriendsRequest, Filter, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest, MAX_FILTER_KEYS, MAX_FRIENDS,
-};
 pub use server::{GameServerId, GameServerLoad, GameServerOffer, Transport, Transports};
 
 use crate::codes::{Refusal, event, key};

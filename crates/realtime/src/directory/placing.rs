@@ -8,9 +8,10 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::lobby::{LobbyKey, LobbyType};
+use super::request::{Filter, JoinRandomRequest};
 use super::request::{lobby_of, player_limit};
 use super::room::{HeldJoin, ReservationId, Room, RoomId};
-use super::{Directory, Effect, Effects, Filter, JoinRandomRequest, MasterPeer, Transport, server, unknown_peer};
+use super::{Directory, Effect, Effects, MasterPeer, Transport, server, unknown_peer};
 use crate::codes::{Refusal, ReturnCode, key, operation};
 use crate::room::request::{JoinMode, JoinRequest, RoomFlags};
 
@@ -120,20 +121,14 @@ impl Directory {
     }
 
     /// Into a room that exists, if its rules let the client in. Whoever asks once more gives up the place it had.
-    fn admit(
-        &mut self,
-        now: Duration,
-        id: RoomId,
-        client: &Client,
-        request: &JoinRequest,
-    ) -> Result<RoomId, Refusal> {
+    fn admit(&mut self, now: Duration, id: RoomId, client: &Client, request: &JoinRequest) -> Result<RoomId, Refusal> {
         let room = self.rooms.get_mut(&id).ok_or_else(|| no_such_room("of this request"))?;
         let before = room.take_reservation(|reservation| reservation.peer == client.peer);
         room.recount();
         let offered = self.servers.get(&room.server).map(|server| server.offer.transports).unwrap_or_default();
-        let admitted = room.admit(&client.user, request).and_then(|()| {
-            if offered.contains(client.transport) { Ok(()) } else { Err(no_address(client.transport)) }
-        });
+        let admitted = room
+            .admit(&client.user, request)
+            .and_then(|()| if offered.contains(client.transport) { Ok(()) } else { Err(no_address(client.transport)) });
         match (admitted, before) {
             (Ok(()), before) => {
                 if before.is_some()
@@ -154,12 +149,7 @@ impl Directory {
         Ok(id)
     }
 
-    fn find_match(
-        &mut self,
-        now: Duration,
-        peer: MasterPeer,
-        request: &JoinRandomRequest,
-    ) -> Result<RoomId, Refusal> {
+    fn find_match(&mut self, now: Duration, peer: MasterPeer, request: &JoinRandomRequest) -> Result<RoomId, Refusal> {
         let client = self.client(peer)?;
         let key = self.lobby_to_search(peer, request);
         let any = Filter::default();
@@ -221,17 +211,23 @@ impl Directory {
             ));
         }
         let server = server::pick(&self.servers, client.transport, &mut self.rng).ok_or_else(|| {
-            Refusal::new(ReturnCode::SERVER_FULL, format!("no game server takes a new room over {}", client.transport.name()))
+            Refusal::new(
+                ReturnCode::SERVER_FULL,
+                format!("no game server takes a new room over {}", client.transport.name()),
+            )
         })?;
         let lobby = self.lobby(&new.lobby)?;
-        let mut room = Room::new(name, lobby, server);
-        room.listing.max_players = new.max_players;
+        let mut room = Room::new(name, lobby, server, new.max_players);
         room.check_users = new.check_users;
         if !room.fits(&client.user, new.expected) {
             self.drop_lobby_if_unused(lobby);
             return Err(Refusal::new(
                 ReturnCode::SLOT_ERROR,
-                format!("expected at most {} expected users besides the creator, got {}", new.max_players.saturating_sub(1), new.expected.len()),
+                format!(
+                    "expected at most {} expected users besides the creator, got {}",
+                    new.max_players.saturating_sub(1),
+                    new.expected.len()
+                ),
             ));
         }
         let id = self.insert_room(room);

@@ -7,13 +7,17 @@ use super::lobby::{LobbyKey, LobbyType};
 use super::room::{Room, RoomId};
 use super::server::GameServer;
 use super::{Directory, Effects, GameServerId, GameServerLoad, GameServerOffer};
-use crate::report::{RoomListing, RoomReport};
+use lampyris_wire::Hashtable;
+
+use crate::report::RoomReport;
+use crate::room::request::RoomFlags;
 
 impl Directory {
-    /// The link to a game server is up. Reports of the rooms that it has already come next.
-    pub fn game_server_up(&mut self, now: Duration, id: GameServerId, offer: GameServerOffer, effects: &mut Effects) {
-        self.game_server_lost(now, id, effects);
-        self.servers.insert(id, GameServer::new(offer));
+    /// The link to a game server is up. Reports of the rooms that it has already come next. For a server that is known
+    /// and was not lost, only its offer changes.
+    pub fn game_server_up(&mut self, id: GameServerId, offer: impl Into<GameServerOffer>) {
+        let offer = offer.into();
+        self.servers.entry(id).and_modify(|server| server.offer = offer).or_insert_with(|| GameServer::new(offer));
     }
 
     /// A game server says how much it can take.
@@ -51,17 +55,17 @@ impl Directory {
             return;
         }
         match (known, report) {
-            (known, RoomReport::Created { lobby_name, lobby_type, check_user_on_join, listing }) => {
+            (known, RoomReport::Created { flags, lobby_name, lobby_type, properties }) => {
                 let kind = LobbyType::from_byte(lobby_type).unwrap_or(LobbyType::Default);
-                let lobby = LobbyKey::new(lobby_name, kind);
+                let lobby = lobby_name.map_or_else(LobbyKey::default, |name| LobbyKey::new(name, kind));
                 if let Some(id) = self.settle(server, name, known, &lobby) {
-                    self.room_created(now, id, check_user_on_join, listing, effects);
+                    self.room_created(now, id, flags, &properties, effects);
                 }
             }
             (None, _) => self.counters.reports_of_unknown += 1,
             (Some(id), RoomReport::Closed) => self.remove_room(now, id, effects),
-            (Some(id), RoomReport::JoinFailed { user }) => {
-                self.end_reservation(now, id, effects, |reservation| reservation.user == user);
+            (Some(id), RoomReport::JoinFailed { user_id }) => {
+                self.end_reservation(now, id, effects, |reservation| reservation.user == user_id);
             }
             (Some(id), report) => self.room_changes(now, id, report, effects),
         }
@@ -76,7 +80,7 @@ impl Directory {
         lobby: &LobbyKey,
     ) -> Option<RoomId> {
         let lobby = self.lobby(lobby).ok()?;
-        let Some(id) = known else { return Some(self.insert_room(Room::new(name.clone(), lobby, server))) };
+        let Some(id) = known else { return Some(self.insert_room(Room::new(name.clone(), lobby, server, 0))) };
         let room = self.rooms.get_mut(&id)?;
         let before = std::mem::replace(&mut room.lobby, lobby);
         if before != lobby {
@@ -101,13 +105,13 @@ impl Directory {
         &mut self,
         now: Duration,
         id: RoomId,
-        check_users: bool,
-        listing: RoomListing,
+        flags: RoomFlags,
+        properties: &Hashtable,
         effects: &mut Effects,
     ) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.check_users = check_users;
-        room.listing = listing;
+        room.check_users = flags.contains(RoomFlags::CHECK_USER_ON_JOIN);
+        room.change_properties(properties);
         if !std::mem::replace(&mut room.created, true) {
             self.totals.rooms += 1;
             if let Some(lobby) = self.lobbies.get_mut(&room.lobby) {
@@ -123,21 +127,21 @@ impl Directory {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let active_before = room.active();
         match report {
-            RoomReport::ListingChanged(listing) => room.listing = listing,
+            RoomReport::PropertiesChanged(changes) => room.change_properties(&changes),
             RoomReport::ExpectedUsers(users) => room.expected = users.into_iter().collect(),
-            RoomReport::UserExcluded { user } => {
-                room.excluded.insert(user);
+            RoomReport::Excluded { user_id } => {
+                room.excluded.insert(user_id);
             }
-            RoomReport::ActorJoined { actor, user } => {
+            RoomReport::ActorJoined { actor, user_id: user, .. } => {
                 room.actor_joined(actor, user.clone());
                 self.users.entered(user.clone(), id);
                 self.end_reservation(now, id, effects, |reservation| reservation.user == user);
             }
-            RoomReport::ActorInactive { actor } => {
+            RoomReport::ActorInactive { actor, .. } => {
                 let user = room.actor_inactive(actor);
                 self.user_left(id, user);
             }
-            RoomReport::ActorLeft { actor } => {
+            RoomReport::ActorLeft { actor, .. } => {
                 let user = room.actor_left(actor);
                 self.user_left(id, user);
             }

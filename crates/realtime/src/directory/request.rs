@@ -49,7 +49,7 @@ impl Filter {
             }
             Value::Byte(room_key::IS_OPEN) => same(wanted, &Value::Bool(listing.open)),
             Value::Byte(room_key::PLAYER_COUNT) => same(wanted, &room.player_count()),
-            _ => listing.properties.get(key).is_some_and(|value| same(wanted, value)),
+            _ => listing.get(key).is_some_and(|value| same(wanted, value)),
         })
     }
 }

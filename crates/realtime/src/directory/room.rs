@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use indexmap::IndexSet;
-use lampyris_wire::{Hashtable, Value};
+use lampyris_wire::{Hashtable, Value, coerce};
 
 use super::lobby::{LobbyId, Shelf};
-use super::request::Filter;
+use super::request::{Filter, player_limit};
 use super::{GameServerId, MasterPeer};
 use crate::codes::{Refusal, ReturnCode};
-use crate::properties::room_key;
-use crate::report::RoomListing;
+use crate::properties::{self, room_key};
 use crate::room::request::{JoinRequest, RoomFlags};
 
 /// A room, in the order of creation; never reused.
@@ -48,6 +47,47 @@ pub(super) struct HeldJoin {
     pub(super) request: JoinRequest,
 }
 
+/// What the game server says of a room's properties: the well-known ones and those that the lobby knows.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) open: bool,
+    pub(super) visible: bool,
+    /// 0 is unlimited.
+    pub(super) max_players: u32,
+    table: Hashtable,
+}
+
+impl Listing {
+    fn new(max_players: u32) -> Self {
+        Self { open: true, visible: true, max_players, table: Hashtable::new() }
+    }
+
+    fn change(&mut self, changes: &Hashtable) {
+        if changes.get_byte(room_key::PROPS_LISTED_IN_LOBBY).is_some() {
+            // Another choice of listed keys comes with all that they show.
+            self.table.retain(|key, _| is_well_known(key));
+        }
+        properties::merge(&mut self.table, changes, true);
+        let flag = |key| self.table.get_byte(key).and_then(coerce::bool).unwrap_or(true);
+        (self.open, self.visible) = (flag(room_key::IS_OPEN), flag(room_key::IS_VISIBLE));
+        self.max_players = player_limit(&self.table);
+    }
+
+    /// The room's own properties that the lobby shows.
+    fn custom(&self) -> impl Iterator<Item = (&Value, &Value)> {
+        self.table.iter().filter(|(key, _)| !is_well_known(key))
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, key: &Value) -> Option<&Value> {
+        self.table.get(key).filter(|_| !is_well_known(key))
+    }
+}
+
+fn is_well_known(key: &Value) -> bool {
+    matches!(key, Value::Byte(room_key::EMPTY_ROOM_TTL..=room_key::MAX_PLAYERS | room_key::MAX_PLAYERS_INT))
+}
+
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: Arc<str>,
@@ -57,7 +97,7 @@ pub(super) struct Room {
     pub(super) created: bool,
     /// Whether a user may be in it once only.
     pub(super) check_users: bool,
-    pub(super) listing: RoomListing,
+    pub(super) listing: Listing,
     pub(super) shelf: Option<Shelf>,
     pub(super) held: Vec<HeldJoin>,
     pub(super) excluded: IndexSet<Arc<str>>,
@@ -67,18 +107,19 @@ pub(super) struct Room {
     reservations: Vec<Reservation>,
     /// How often each user is there: as active or inactive actor, or with a reservation.
     users: HashMap<Arc<str>, u32>,
+    /// Places taken: active and inactive actors, users on their way, and users with a slot who are neither.
     occupied: u32,
 }
 
 impl Room {
-    pub(super) fn new(name: Arc<str>, lobby: LobbyId, server: GameServerId) -> Self {
+    pub(super) fn new(name: Arc<str>, lobby: LobbyId, server: GameServerId, max_players: u32) -> Self {
         Self {
             name,
             lobby,
             server,
             created: false,
             check_users: false,
-            listing: RoomListing::default(),
+            listing: Listing::new(max_players),
             shelf: None,
             held: Vec::new(),
             excluded: IndexSet::new(),
@@ -91,9 +132,12 @@ impl Room {
         }
     }
 
-    /// Places taken: active and inactive actors, users on their way, and users with a slot who are neither.
-    pub(super) fn occupied(&self) -> u32 {
-        self.occupied
+    /// The game server says what properties it has now, or which changed; null means not there any more.
+    pub(super) fn change_properties(&mut self, changes: &Hashtable) {
+        self.listing.change(changes);
+        if let Some(users) = changes.get_byte(room_key::EXPECTED_USERS) {
+            self.expected = coerce::strings(users).unwrap_or_default().into_iter().collect();
+        }
     }
 
     pub(super) fn active(&self) -> u32 {
@@ -189,7 +233,11 @@ impl Room {
         if !request.expected_users.is_empty() && !self.fits(user, &request.expected_users) {
             return Err(Refusal::new(
                 ReturnCode::SLOT_ERROR,
-                format!("expected {} free places for the expected users, found {}", request.expected_users.len(), self.free()),
+                format!(
+                    "expected {} free places for the expected users, found {}",
+                    request.expected_users.len(),
+                    self.free()
+                ),
             ));
         }
         Ok(())
@@ -197,10 +245,8 @@ impl Room {
 
     /// Whether join-random may lead `user` here, besides what the shelf says.
     pub(super) fn suits(&self, user: &str, expected: &[Arc<str>], filter: &Filter) -> bool {
-        !self.excluded.contains(user)
-            && !(self.check_users && self.has_user(user))
-            && self.fits(user, expected)
-            && filter.matches(self)
+        let barred = self.excluded.contains(user) || (self.check_users && self.has_user(user));
+        !barred && self.fits(user, expected) && filter.matches(self)
     }
 
     /// Keeps a place for a user on the way. Who comes back to an actor of its own needs none.
@@ -289,7 +335,7 @@ impl Room {
     /// The room's entry in a list. More than 255 do not fit the old byte keys: then MaxPlayers is 0 there and an
     /// `int` of its own beside it, and the player count is an `int`.
     pub(super) fn entry(&self) -> Hashtable {
-        let mut entry = self.listing.properties.clone();
+        let mut entry: Hashtable = self.listing.custom().map(|(key, value)| (key.clone(), value.clone())).collect();
         entry.insert(room_key::PLAYER_COUNT, self.player_count());
         entry.insert(room_key::IS_OPEN, self.listing.open);
         match u8::try_from(self.listing.max_players) {
@@ -305,6 +351,7 @@ impl Room {
     }
 
     pub(super) fn player_count(&self) -> Value {
-        u8::try_from(self.occupied).map_or_else(|_| Value::Int(i32::try_from(self.occupied).unwrap_or(i32::MAX)), Value::Byte)
+        u8::try_from(self.occupied)
+            .map_or_else(|_| Value::Int(i32::try_from(self.occupied).unwrap_or(i32::MAX)), Value::Byte)
     }
 }

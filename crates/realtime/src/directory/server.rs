@@ -73,6 +73,13 @@ pub struct GameServerOffer {
     pub priority: u8,
 }
 
+impl From<Transports> for GameServerOffer {
+    /// An offer of the first priority.
+    fn from(transports: Transports) -> Self {
+        Self { transports, priority: 0 }
+    }
+}
+
 /// How much a game server can take, as it reports from time to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GameServerLoad {

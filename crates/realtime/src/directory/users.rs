@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use lampyris_wire::{Parameters, Value};
 
+use super::request::FindFriendsRequest;
 use super::room::RoomId;
-use super::{Directory, Effects, FindFriendsRequest, MasterPeer};
+use super::{Directory, Effects, MasterPeer};
 use crate::codes::{key, operation, success};
 
 #[derive(Debug, Default)]
