@@ -11,7 +11,8 @@ pub(crate) fn name() -> String {
 }
 
 /// Addresses of the machine's interfaces, without loopback and without those valid on one link only.
-pub(crate) fn interface_addresses() -> Vec<IpAddr> {
+#[must_use]
+pub fn interface_addresses() -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot list the addresses of this machine; the certificate will not cover them");
         Vec::new()

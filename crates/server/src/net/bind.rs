@@ -111,7 +111,7 @@ fn try_bind_listener(options: &Options, listener: &ListenerConfig) -> Result<(u1
 /// one for a second server of the same user), and only then opened for its siblings.
 fn bind_address(address: SocketAddr, transport: Transport, workers: u16) -> io::Result<(u16, Vec<Socket>)> {
     let first = bind_socket(address, transport, false)?;
-    let port = first.local_addr()?.as_socket().map_or(address.port(), |address| address.port());
+    let port = first.local_addr()?.as_socket().map_or_else(|| address.port(), |real| real.port());
     let address = SocketAddr::new(address.ip(), port);
     let mut sockets = vec![first];
     for _ in 1..workers {
