@@ -3,8 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use lampyris_engine::{HostName, Role, Transport};
-use lampyris_server::{Options, Server, interface_addresses};
+use lampyris_server::{HostName, Options, Role, Server, Transport, interface_addresses};
 
 /// The text printed when every listener accepts.
 pub(crate) struct Banner<'a> {

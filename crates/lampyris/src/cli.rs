@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use clap::{Args, Parser, Subcommand};
-use lampyris_engine::{HostName, Limits};
-use lampyris_server::{Options, StartError, default_listeners};
+use lampyris_server::{HostName, Limits, Options, StartError, default_listeners};
 
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///

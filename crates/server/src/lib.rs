@@ -16,6 +16,7 @@ mod state;
 pub use counters::Counters;
 pub use error::{RunError, StartError};
 pub use host::interface_addresses;
+pub use lampyris_engine::{HostName, Limits, ListenerConfig, Role, Transport};
 pub use net::bind::BoundAddress;
 pub use options::{Options, default_listeners};
 pub use server::{Phase, Server, run};
