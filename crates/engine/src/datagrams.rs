@@ -10,8 +10,8 @@ use lampyris_wire::Protocol;
 use slotmap::{Key as _, KeyData};
 
 use crate::address::Reached;
-use crate::link::Link;
 use crate::connection::Connection;
+use crate::link::Link;
 use crate::message::{Content, ForwardedDatagrams, ForwardedHead, Home, Moved};
 use crate::worker::Datagram;
 use crate::{Config, ConnectionKey, ListenerId, Transport, Worker, WorkerId, WorkerMessage};
@@ -37,7 +37,8 @@ const MAX_REPLIES: usize = 1_024;
 impl Datagrams {
     pub(crate) fn new(config: &Config) -> Self {
         let udp_listeners = config.listeners.iter().enumerate().filter(|(_, l)| l.transport == Transport::Udp);
-        let limits = udp::ListenerLimits { peers: config.limits.connections_per_worker, ..udp::ListenerLimits::DEFAULT };
+        let limits =
+            udp::ListenerLimits { peers: config.limits.connections_per_worker, ..udp::ListenerLimits::DEFAULT };
         Self {
             listeners: udp_listeners
                 .map(|(at, _)| (ListenerId(at), udp::Listener::new(config.udp_secret, limits.clone())))

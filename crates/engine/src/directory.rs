@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_realtime::directory::{
-    Directory, Effect, Effects, FindFriendsRequest, GameServerId, GameServerOffer, JoinLobbyRequest, JoinRandomRequest,
-    LobbyStatsRequest, MasterPeer, Settings,
+use lampyris_realtime::directory::request::{
+    FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest,
 };
-use lampyris_realtime::report::RoomReport;
+use lampyris_realtime::directory::{Directory, Effect, Effects, GameServerId, GameServerOffer, MasterPeer, Settings};
+use lampyris_realtime::room::RoomReport;
 use lampyris_realtime::room::request::JoinRequest;
 use rand::rngs::StdRng;
 
@@ -53,11 +53,10 @@ pub(crate) enum MasterOperation {
 impl DirectoryHost {
     pub(crate) fn new(config: &Config, rng: StdRng) -> Self {
         let mut directory = Directory::new(Settings::default(), rng);
-        let mut effects = Effects::new();
         let served = Transport::ALL.into_iter().filter(|transport| config.listener(Role::Game, *transport).is_some());
         let offer = GameServerOffer { transports: served.collect(), priority: 0 };
-        directory.game_server_up(Duration::ZERO, LOCAL_GAME_SERVER, offer, &mut effects);
-        Self { directory, effects }
+        directory.game_server_up(LOCAL_GAME_SERVER, offer);
+        Self { directory, effects: Effects::new() }
     }
 
     fn handle(&mut self, now: Duration, request: DirectoryRequest) {

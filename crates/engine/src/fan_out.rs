@@ -20,12 +20,7 @@ impl Outgoing<'_> {
     /// Appends the whole message in clear.
     ///
     /// `decoded` keeps the data of a raised event once it had to be built for a receiver of another protocol.
-    fn encode(
-        &self,
-        protocol: Protocol,
-        decoded: &mut Option<Value>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
+    fn encode(&self, protocol: Protocol, decoded: &mut Option<Value>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match *self {
             Self::Message(message) => message.encode(protocol, out),
             Self::Event(event) => {

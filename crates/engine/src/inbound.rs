@@ -175,7 +175,11 @@ impl Worker {
         }
     }
 
-    fn exchange_keys(&mut self, key: ConnectionKey, client: Option<&Value>) -> Result<(Vec<u8>, PayloadCipher), Refusal> {
+    fn exchange_keys(
+        &mut self,
+        key: ConnectionKey,
+        client: Option<&Value>,
+    ) -> Result<(Vec<u8>, PayloadCipher), Refusal> {
         let Some(client) = client.and_then(coerce::bytes) else {
             return Err(Refusal::invalid("parameter 1: expected the client's public key as byte[]"));
         };

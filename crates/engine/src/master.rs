@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_realtime::codes::{Refusal, key, operation};
-use lampyris_realtime::directory::{
-    Effect, FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyId, LobbyStatsRequest, MasterPeer,
+use lampyris_realtime::directory::request::{
+    FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest,
 };
+use lampyris_realtime::directory::{Effect, LobbyId, MasterPeer};
 use lampyris_realtime::parameters::Fields;
 use lampyris_realtime::room::request::JoinRequest;
 use lampyris_realtime::token::Token;
@@ -254,9 +255,7 @@ impl Worker {
         };
         let mut token = (*user.token).clone();
         token.expected_room = Some(room.to_string());
-        let address = self
-            .connection(key)
-            .and_then(|c| self.config.address_for(Role::Game, c.transport, &c.reached));
+        let address = self.connection(key).and_then(|c| self.config.address_for(Role::Game, c.transport, &c.reached));
         let Some(address) = address else {
             return refusal("no Game listener serves this transport").into_response(code);
         };

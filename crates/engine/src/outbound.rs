@@ -74,11 +74,8 @@ impl Worker {
                 CloseCause::Limit(_) => ReturnCode::OPERATION_LIMIT_REACHED,
                 _ => ReturnCode::OPERATION_DENIED,
             };
-            let disconnect = Disconnect {
-                code: code.0,
-                debug_message: Some(cause.to_string()),
-                parameters: Parameters::new(),
-            };
+            let disconnect =
+                Disconnect { code: code.0, debug_message: Some(cause.to_string()), parameters: Parameters::new() };
             self.send(now, key, ReplyMode::UNASKED, &Message::Disconnect(disconnect));
         }
         self.end_later(now, key, cause);

@@ -107,11 +107,7 @@ impl TransportConfigs {
     fn new(limits: &Limits, wire: lampyris_wire::Limits) -> Self {
         let inactivity = limits.inactivity_timeout;
         Self {
-            udp: Arc::new(udp::Config {
-                wire,
-                queued_bytes: limits.queued_bytes_per_peer,
-                ..udp::Config::SERVER
-            }),
+            udp: Arc::new(udp::Config { wire, queued_bytes: limits.queued_bytes_per_peer, ..udp::Config::SERVER }),
             tcp: Arc::new(tcp::Config { limits: wire, inactivity }),
             ws: Arc::new(ws::Config { limits: wire, inactivity, ..ws::Config::default() }),
         }
