@@ -34,6 +34,7 @@ mod worker;
 
 pub use config::{Addresses, Asset, Config, HostName, Limits, ListenerConfig, ListenerId, Role};
 pub use lampyris_realtime::directory::Transport;
+pub use lampyris_realtime::token::SealError;
 pub use message::{Moved, WorkerId, WorkerMessage};
 pub use stats::Stats;
 pub use worker::{Action, ConnectionKey, Datagram, Worker};
