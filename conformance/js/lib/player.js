@@ -2,6 +2,8 @@
 // Runs in Node and in pages alike: nothing but the SDK's namespace comes from outside.
 
 const PATIENCE_MS = 10_000;
+// Some state, such as the server's time, changes without a callback.
+const LOOK_EVERY_MS = 50;
 
 /** Thrown when what was waited for did not happen; says what the client knew then. */
 export class TimeoutError extends Error {}
@@ -94,12 +96,13 @@ export class Player {
     return this.#client.availableRooms().find((room) => room.name === roomName);
   }
 
-  /** Waits until `condition` holds; looks again at each callback of the client. An error of the client ends the wait. */
+  /** Waits until `condition` holds. An error that the client raises meanwhile ends the wait. */
   until(what, condition, patienceMs = PATIENCE_MS) {
     const errorsBefore = this.errors.length;
     return new Promise((resolve, reject) => {
       const finish = (settle, value) => {
         clearTimeout(timer);
+        clearInterval(looks);
         this.#waiters.delete(look);
         settle(value);
       };
@@ -118,6 +121,7 @@ export class Player {
         () => finish(reject, new TimeoutError(`${this.name} waited ${patienceMs} ms for ${what}: ${this.#describe()}`)),
         patienceMs,
       );
+      const looks = setInterval(look, LOOK_EVERY_MS);
       this.#waiters.add(look);
       look();
     });
