@@ -59,7 +59,7 @@ const page = (sdk) => `<!doctype html>
   import { journey } from '/journey.js';
   const { Photon } = globalThis;
   const loaded = new Promise((resolve) => Photon.setOnLoad(resolve));
-  globalThis.runJourney = async (target) => { await loaded; return journey(Photon, target); };
+  globalThis.runJourney = async (target) => { await loaded; return journey([Photon, Photon], target); };
 </script>
 `;
 

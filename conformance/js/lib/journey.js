@@ -38,14 +38,16 @@ export const STEPS = [
 
 /**
  * Runs all steps until one fails.
- * @param {object} Photon the SDK's namespace, loaded
+ * @param {[object, object]} sdks the loaded namespaces of the SDKs that the two friends use
  * @param {{ scheme: 'ws' | 'wss', nameServer: string }} target
  * @returns {Promise<{ name: string, ms: number, error?: string }[]>} the steps that ran
  */
-export async function journey(Photon, { scheme, nameServer }) {
+export async function journey(sdks, { scheme, nameServer }) {
   const suffix = Math.random().toString(36).slice(2, 10);
-  const ada = new Player(Photon, { name: `ada-${suffix}`, scheme, nameServer });
-  const ben = new Player(Photon, { name: `ben-${suffix}`, scheme, nameServer });
+  const [ada, ben] = ['ada', 'ben'].map(
+    (name, index) => new Player(sdks[index], { name: `${name}-${suffix}`, scheme, nameServer }),
+  );
+  const window = sdks.some((Photon) => Photon.IsEmscriptenBuild) ? BINARY_CLIENT_WINDOW : EVENTS;
   const meadow = `meadow-${suffix}`;
   const pond = `pond-${suffix}`;
 
@@ -54,7 +56,7 @@ export async function journey(Photon, { scheme, nameServer }) {
     () => createMeadow(ada, meadow),
     () => seeMeadow(ben, meadow),
     () => join(ben, ada, meadow),
-    () => exchange(ada, ben, Photon.IsEmscriptenBuild ? BINARY_CLIENT_WINDOW : EVENTS),
+    () => exchange(ada, ben, window),
     () => carryValues(ada, ben),
     () => carryBigMessage(ada, ben),
     () => deliverToAll(ada, ben),

@@ -12,8 +12,8 @@ const BINARY = path.resolve(
   process.env.LAMPYRIS_BIN ?? fileURLToPath(new URL('../../../target/release/lampyris', import.meta.url)),
 );
 const NAME_SERVER_PORT = { ws: 9093, wss: 19093 };
-// With the highest default port (19093) every port stays below Linux's range for outgoing connections (32768).
-const PORT_OFFSET = { first: 1000, count: 12_000 };
+// With the highest default port (27002) every port stays below Linux's range for outgoing connections (32768).
+const PORT_OFFSET = { first: 100, count: 5600 };
 const START_ATTEMPTS = 5;
 const READY_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 15_000;

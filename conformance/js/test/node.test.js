@@ -1,4 +1,4 @@
-// The published SDKs in Node, over the `ws` package.
+// The published SDKs in Node, over the `ws` package: each with its like, and both in one room.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -12,6 +12,13 @@ import { startServer } from '../lib/server.js';
 
 const JOURNEY = fileURLToPath(new URL('../lib/node-journey.js', import.meta.url));
 const JOURNEY_TIMEOUT_MS = 90_000;
+const JSON_SDK = 'photon-realtime';
+const BINARY_SDK = 'photon-realtime-em';
+const PAIRS = [
+  [JSON_SDK, JSON_SDK],
+  [BINARY_SDK, BINARY_SDK],
+  [JSON_SDK, BINARY_SDK],
+];
 const run = promisify(execFile);
 
 suite('JavaScript SDKs in Node', () => {
@@ -21,10 +28,11 @@ suite('JavaScript SDKs in Node', () => {
   });
   after(() => server?.stop());
 
-  for (const [sdk, protocol] of [['photon-realtime', 'JSON'], ['photon-realtime-em', 'binary']]) {
+  for (const [first, second] of PAIRS) {
     for (const scheme of ['ws', 'wss']) {
-      test(`${sdk} (${protocol}) over ${scheme}`, async (t) => {
-        const { stdout, stderr } = await run(process.execPath, [JOURNEY, sdk, scheme, server.nameServer(scheme)], {
+      test(`${first} and ${second} over ${scheme}`, async (t) => {
+        const journey = [JOURNEY, first, second, scheme, server.nameServer(scheme)];
+        const { stdout, stderr } = await run(process.execPath, journey, {
           env: { ...process.env, NODE_EXTRA_CA_CERTS: path.join(server.stateDir, 'certs', 'ca.pem') },
           timeout: JOURNEY_TIMEOUT_MS,
         });
