@@ -12,13 +12,29 @@
 //! * `now` is the time since the process's clock started and never goes back.
 
 mod address;
+mod authentication;
 mod config;
 mod connection;
+mod datagrams;
+mod directory;
+mod fan_out;
+mod game;
+mod http;
+mod inbound;
+mod link;
+mod master;
 mod message;
+mod moving;
+mod name_server;
+mod outbound;
+mod session;
 mod stats;
+mod timers;
 mod worker;
 
-pub use config::{Addresses, Asset, Config, HostName, Limits, ListenerConfig, ListenerId, Role, Transport};
+pub use config::{Addresses, Asset, Config, HostName, Limits, ListenerConfig, ListenerId, Role};
+pub use lampyris_realtime::directory::Transport;
+pub use lampyris_realtime::token::SealError;
 pub use message::{Moved, WorkerId, WorkerMessage};
 pub use stats::Stats;
 pub use worker::{Action, ConnectionKey, Datagram, Worker};

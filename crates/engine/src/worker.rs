@@ -1,16 +1,37 @@
 //! One worker: its connections, its rooms, on worker 0 the directory.
 
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_transport::CloseCause;
+use lampyris_realtime::directory::{LobbyId, MasterPeer};
+use lampyris_realtime::token::{SealError, TokenKey, TokenKeys};
+use lampyris_transport::{CloseCause, Incoming, tcp, udp, ws};
+use lampyris_wire::Protocol;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use slotmap::SlotMap;
 
-use crate::{Config, ListenerId, Moved, Stats, WorkerId, WorkerMessage};
+use crate::address::Reached;
+use crate::connection::{Connection, Deadline, MessageRate, Output};
+use crate::datagrams::Datagrams;
+use crate::directory::DirectoryHost;
+use crate::fan_out::FanOut;
+use crate::game::Rooms;
+use crate::link::Link;
+use crate::session::Session;
+use crate::timers::{Armed, Timers};
+use crate::{Config, Limits, ListenerId, Stats, Transport, WorkerId, WorkerMessage};
 
 slotmap::new_key_type! {
     /// Name of a connection on its worker; never used again for another one.
     pub struct ConnectionKey;
+}
+
+slotmap::new_key_type! {
+    /// Name of a room on its worker.
+    pub(crate) struct RoomKey;
 }
 
 /// What the driver has to do.
@@ -43,15 +64,127 @@ pub struct Datagram {
 /// One worker of a node; see the crate's contract.
 #[derive(Debug)]
 pub struct Worker {
-    config: Arc<Config>,
+    pub(crate) id: WorkerId,
+    pub(crate) config: Arc<Config>,
+    pub(crate) rng: StdRng,
+    pub(crate) tokens: TokenKeys,
+    pub(crate) wire_limits: lampyris_wire::Limits,
+    pub(crate) transports: TransportConfigs,
+    connections: SlotMap<ConnectionKey, Slot>,
+    open_connections: usize,
+    per_address: HashMap<IpAddr, usize>,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) rooms: Rooms,
+    /// Worker 0 only.
+    pub(crate) directory: Option<Box<DirectoryHost>>,
+    /// Connections of authenticated Master peers, by their name in the directory.
+    pub(crate) master_peers: HashMap<MasterPeer, ConnectionKey>,
+    pub(crate) next_master_peer: u64,
+    /// Peers of this worker in each lobby.
+    pub(crate) lobbies: HashMap<LobbyId, Vec<ConnectionKey>>,
+    pub(crate) timers: Timers<Owner>,
+    pub(crate) directory_armed: Armed,
+    pub(crate) actions: VecDeque<Action>,
+    /// Streams with new output.
+    dirty: Vec<ConnectionKey>,
+    /// Output buffers that no connection needs at the moment.
+    spare: Vec<Vec<u8>>,
+    pub(crate) fan_out: FanOut,
+    pub(crate) scratch: Scratch,
+    pub(crate) stats: Stats,
+    shutting_down: bool,
 }
+
+/// What the connections of each transport share.
+#[derive(Debug)]
+pub(crate) struct TransportConfigs {
+    pub(crate) udp: Arc<udp::Config>,
+    tcp: Arc<tcp::Config>,
+    ws: Arc<ws::Config>,
+}
+
+impl TransportConfigs {
+    fn new(limits: &Limits, wire: lampyris_wire::Limits) -> Self {
+        let inactivity = limits.inactivity_timeout;
+        Self {
+            udp: Arc::new(udp::Config { wire, queued_bytes: limits.queued_bytes_per_peer, ..udp::Config::SERVER }),
+            tcp: Arc::new(tcp::Config { limits: wire, inactivity }),
+            ws: Arc::new(ws::Config { limits: wire, inactivity, ..ws::Config::default() }),
+        }
+    }
+}
+
+/// Who waits for a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    /// A connection: its transport's timers, its own deadline.
+    Connection(ConnectionKey),
+    /// A room: actors and emptiness that expire.
+    Room(RoomKey),
+    /// The directory: list updates, reservations, statistics.
+    Directory,
+}
+
+/// Buffers that are used within one call and kept for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) incoming: Vec<Incoming>,
+    pub(crate) plain: Vec<u8>,
+    pub(crate) message: Vec<u8>,
+}
+
+/// A place in the table of connections.
+#[derive(Debug)]
+enum Slot {
+    /// The connection lives here.
+    Here(Box<Connection>),
+    /// It moved to that worker; its datagrams still come here.
+    Moved(WorkerId),
+}
+
+/// Most output buffers kept for reuse, and the largest that is kept.
+const MAX_SPARE_BUFFERS: usize = 1_024;
+const MAX_SPARE_BYTES: usize = 32 * 1_024;
 
 impl Worker {
     /// A worker without connections. `seed` is fresh secret randomness (in tests: any number).
-    #[must_use]
-    pub fn new(id: WorkerId, config: Arc<Config>, seed: [u8; 32]) -> Self {
-        let _ = (id, seed);
-        Self { config }
+    ///
+    /// # Errors
+    /// The cryptographic library failed to make the key for tokens.
+    pub fn new(id: WorkerId, config: Arc<Config>, seed: [u8; 32]) -> Result<Self, SealError> {
+        let tokens = TokenKeys::new(TokenKey::derive(&config.token_secret)?);
+        let wire_limits =
+            lampyris_wire::Limits { message_bytes: config.limits.message_bytes, ..lampyris_wire::Limits::DEFAULT };
+        let mut rng = StdRng::from_seed(seed);
+        let directory_rng = StdRng::from_rng(&mut rng);
+        let mut worker = Self {
+            id,
+            rng,
+            tokens,
+            wire_limits,
+            transports: TransportConfigs::new(&config.limits, wire_limits),
+            connections: SlotMap::with_key(),
+            open_connections: 0,
+            per_address: HashMap::new(),
+            datagrams: Datagrams::new(&config),
+            rooms: Rooms::default(),
+            directory: (id == WorkerId::DIRECTORY).then(|| Box::new(DirectoryHost::new(&config, directory_rng))),
+            master_peers: HashMap::new(),
+            next_master_peer: 0,
+            lobbies: HashMap::new(),
+            timers: Timers::new(),
+            directory_armed: Armed::default(),
+            actions: VecDeque::new(),
+            dirty: Vec::new(),
+            spare: Vec::new(),
+            fan_out: FanOut::default(),
+            scratch: Scratch::default(),
+            stats: Stats::default(),
+            shutting_down: false,
+            config,
+        };
+        worker.arm_directory();
+        Ok(worker)
     }
 
     /// A stream was accepted (TCP, or TCP with TLS to come: call it once the handshake is done). `None`: refused by a
@@ -63,111 +196,296 @@ impl Worker {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<ConnectionKey> {
-        let _ = (now, listener, local, remote, &self.config);
-        todo!()
+        let transport = self.config.listeners.get(listener.0)?.transport;
+        let (link, protocol) = match transport {
+            Transport::Udp => return None,
+            Transport::Tcp => {
+                let connection = tcp::ServerConnection::new(now, Arc::clone(&self.transports.tcp));
+                (Link::Tcp(Box::new(connection)), Protocol::GpBinaryV18)
+            }
+            Transport::Ws | Transport::Wss => {
+                let mut session_id = [0u8; 16];
+                self.rng.fill(&mut session_id);
+                let connection = ws::ServerConnection::new(now, Arc::clone(&self.transports.ws), session_id);
+                (Link::Ws(Box::new(connection)), Protocol::GpBinaryV18)
+            }
+        };
+        self.insert(now, listener, Reached { local, host: None }, remote, link, protocol)
+    }
+
+    /// Puts a new connection in the table, if the limits have room for it.
+    pub(crate) fn insert(
+        &mut self,
+        now: Duration,
+        listener: ListenerId,
+        reached: Reached,
+        remote: SocketAddr,
+        link: Link,
+        protocol: Protocol,
+    ) -> Option<ConnectionKey> {
+        let described = self.config.listeners.get(listener.0)?;
+        let limits = &self.config.limits;
+        let from_address = self.per_address.get(&remote.ip()).copied().unwrap_or_default();
+        if self.shutting_down
+            || self.open_connections >= limits.connections_per_worker
+            || from_address >= limits.connections_per_address
+        {
+            self.stats.connections_refused += 1;
+            return None;
+        }
+        let connection = Connection {
+            listener,
+            role: described.role,
+            transport: described.transport,
+            remote,
+            reached,
+            protocol,
+            link,
+            session: Session::Opening,
+            cipher: None,
+            out: Output::default(),
+            rate: MessageRate::default(),
+            key_exchanges: 0,
+            deadline: Some((now + limits.authentication_timeout, Deadline::Authenticate)),
+            armed: Armed::default(),
+            dirty: false,
+            home: None,
+            ended: None,
+        };
+        self.stats.connections_opened += 1;
+        Some(self.admit(Box::new(connection)))
+    }
+
+    /// Puts a connection in the table and watches its deadlines.
+    pub(crate) fn admit(&mut self, connection: Box<Connection>) -> ConnectionKey {
+        self.open_connections += 1;
+        *self.per_address.entry(connection.remote.ip()).or_default() += 1;
+        let key = self.connections.insert(Slot::Here(connection));
+        self.touch(key);
+        key
     }
 
     /// Bytes came on a stream; in clear. They are changed in place.
     pub fn receive(&mut self, now: Duration, key: ConnectionKey, bytes: &mut [u8]) {
-        let _ = (now, key, bytes);
-        todo!()
+        let mut incoming = std::mem::take(&mut self.scratch.incoming);
+        if let Some(Slot::Here(connection)) = self.connections.get_mut(key) {
+            borrow_buffer(&mut self.spare, &mut connection.out);
+            connection.link.receive(now, bytes, &mut incoming, &mut connection.out.buffer);
+        }
+        self.handle_incoming(now, key, &mut incoming, bytes);
+        self.scratch.incoming = incoming;
+        self.touch(key);
     }
 
     /// The stream ended or broke; `key` is forgotten, no [`Action::Close`] follows.
     pub fn stream_ended(&mut self, now: Duration, key: ConnectionKey, cause: CloseCause) {
-        let _ = (now, key, cause);
-        todo!()
+        self.end(now, key, cause);
+        self.forget(key);
     }
 
     /// Output of a stream that was not yet written.
     #[must_use]
     pub fn output(&self, key: ConnectionKey) -> &[u8] {
-        let _ = key;
-        todo!()
+        self.connection(key).map(|connection| connection.out.pending()).unwrap_or_default()
     }
 
     /// The first `count` bytes of [`Worker::output`] were written.
     pub fn consume_output(&mut self, key: ConnectionKey, count: usize) {
-        let _ = (key, count);
-        todo!()
+        let Some(Slot::Here(connection)) = self.connections.get_mut(key) else { return };
+        if let Some(buffer) = connection.out.consume(count)
+            && self.spare.len() < MAX_SPARE_BUFFERS
+            && (1..=MAX_SPARE_BYTES).contains(&buffer.capacity())
+        {
+            self.spare.push(buffer);
+        }
     }
 
     /// The driver closed the socket after [`Action::Close`].
     pub fn forget(&mut self, key: ConnectionKey) {
-        let _ = key;
-        todo!()
+        drop(self.take(key));
     }
 
-    /// A datagram came.
-    pub fn receive_datagram(
-        &mut self,
-        now: Duration,
-        listener: ListenerId,
-        local: Option<IpAddr>,
-        from: SocketAddr,
-        bytes: &[u8],
-    ) {
-        let _ = (now, listener, local, from, bytes);
-        todo!()
+    /// Takes a connection out of the table.
+    pub(crate) fn take(&mut self, key: ConnectionKey) -> Option<Box<Connection>> {
+        match self.connections.remove(key)? {
+            Slot::Moved(_) => None,
+            Slot::Here(connection) => {
+                self.open_connections = self.open_connections.saturating_sub(1);
+                let address = connection.remote.ip();
+                if let Some(count) = self.per_address.get_mut(&address) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.per_address.remove(&address);
+                    }
+                }
+                Some(connection)
+            }
+        }
     }
 
-    /// The next datagram to send, appended to `out`; call until `None` at the end of each turn.
-    pub fn poll_datagram(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Datagram> {
-        let _ = (now, out);
-        todo!()
+    /// Takes a UDP connection out of the table and remembers where it went.
+    pub(crate) fn take_moved(&mut self, key: ConnectionKey, to: WorkerId) -> Option<(Box<Connection>, ConnectionKey)> {
+        let connection = self.take(key)?;
+        Some((connection, self.connections.insert(Slot::Moved(to))))
+    }
+
+    /// Where a connection of which datagrams come here lives.
+    pub(crate) fn moved_to(&self, key: ConnectionKey) -> Option<WorkerId> {
+        match self.connections.get(key)? {
+            Slot::Moved(worker) => Some(*worker),
+            Slot::Here(_) => None,
+        }
     }
 
     /// The next thing to do.
     pub fn poll_action(&mut self) -> Option<Action> {
-        todo!()
-    }
-
-    /// Takes a stream out of this worker, as [`Action::Move`] asked.
-    pub fn detach(&mut self, key: ConnectionKey) -> Option<Box<Moved>> {
-        let _ = key;
-        todo!()
-    }
-
-    /// Takes in a stream that another worker detached.
-    pub fn attach(&mut self, now: Duration, moved: Box<Moved>) -> ConnectionKey {
-        let _ = (now, moved);
-        todo!()
-    }
-
-    /// A message of another worker.
-    pub fn handle_message(&mut self, now: Duration, message: WorkerMessage) {
-        let _ = (now, message);
-        todo!()
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        while let Some(key) = self.dirty.pop() {
+            let Some(Slot::Here(connection)) = self.connections.get_mut(key) else { continue };
+            connection.dirty = false;
+            if !connection.out.flushing && !connection.out.pending().is_empty() {
+                connection.out.flushing = true;
+                return Some(Action::Flush(key));
+            }
+        }
+        self.datagrams.poll_forwarded().map(|(worker, message)| Action::Send(worker, message))
     }
 
     /// When [`Worker::handle_timeout`] wants to be called at the latest.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        todo!()
+        self.timers.next()
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let _ = now;
-        todo!()
+        while let Some((at, owner)) = self.timers.pop_due(now) {
+            match owner {
+                Owner::Connection(key) => self.connection_timeout(now, at, key),
+                Owner::Room(key) => self.room_timeout(now, at, key),
+                Owner::Directory => {
+                    if self.directory_armed.fire(at) {
+                        self.directory_timeout(now);
+                    }
+                }
+            }
+        }
     }
 
-    /// Tells every client that the server stops and closes their connections; open no new ones. Done when
+    fn connection_timeout(&mut self, now: Duration, at: Duration, key: ConnectionKey) {
+        let Some(Slot::Here(connection)) = self.connections.get_mut(key) else { return };
+        if !connection.armed.fire(at) {
+            return;
+        }
+        if let Some((deadline, what)) = connection.deadline
+            && deadline <= now
+        {
+            connection.deadline = None;
+            match what {
+                Deadline::Authenticate => self.authentication_timeout(now, key),
+                Deadline::Close(reason) => self.close(now, key, CloseCause::ByUs(reason)),
+            }
+        }
+        let mut incoming = std::mem::take(&mut self.scratch.incoming);
+        if let Some(Slot::Here(connection)) = self.connections.get_mut(key) {
+            borrow_buffer(&mut self.spare, &mut connection.out);
+            connection.link.handle_timeout(now, &mut incoming, &mut connection.out.buffer);
+        }
+        self.handle_incoming(now, key, &mut incoming, &[]);
+        self.scratch.incoming = incoming;
+        self.touch(key);
+    }
+
+    /// Watches a connection's deadlines.
+    pub(crate) fn arm_connection(&mut self, key: ConnectionKey) {
+        let Some(Slot::Here(connection)) = self.connections.get_mut(key) else { return };
+        let next = connection.next_timeout();
+        self.timers.arm(Owner::Connection(key), &mut connection.armed, next);
+    }
+
+    /// Lists a connection for output and watches its deadlines, after anything that may have changed them.
+    pub(crate) fn touch(&mut self, key: ConnectionKey) {
+        let Some(Slot::Here(connection)) = self.connections.get_mut(key) else { return };
+        let next = connection.next_timeout();
+        self.timers.arm(Owner::Connection(key), &mut connection.armed, next);
+        if connection.link.is_udp() {
+            self.datagrams.mark(key, &mut connection.dirty);
+        } else if !connection.dirty && !connection.out.pending().is_empty() {
+            connection.dirty = true;
+            self.dirty.push(key);
+        } else if connection.out.pending().is_empty()
+            && let Some(buffer) = connection.out.consume(0)
+            && buffer.capacity() > 0
+        {
+            self.spare.push(buffer);
+        }
+    }
+
+    /// A connection that lives here.
+    pub(crate) fn connection(&self, key: ConnectionKey) -> Option<&Connection> {
+        match self.connections.get(key)? {
+            Slot::Here(connection) => Some(connection),
+            Slot::Moved(_) => None,
+        }
+    }
+
+    /// A connection that lives here.
+    pub(crate) fn connection_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        match self.connections.get_mut(key)? {
+            Slot::Here(connection) => Some(connection),
+            Slot::Moved(_) => None,
+        }
+    }
+
+    /// Every connection that lives here.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (ConnectionKey, &Connection)> {
+        self.connections.iter().filter_map(|(key, slot)| match slot {
+            Slot::Here(connection) => Some((key, &**connection)),
+            Slot::Moved(_) => None,
+        })
+    }
+
+    /// A connection that lives here with an output buffer lent to it, and what is needed to send many the same.
+    pub(crate) fn sending(&mut self, key: ConnectionKey) -> Option<(&mut Connection, &mut FanOut)> {
+        match self.connections.get_mut(key)? {
+            Slot::Here(connection) => {
+                borrow_buffer(&mut self.spare, &mut connection.out);
+                Some((connection, &mut self.fan_out))
+            }
+            Slot::Moved(_) => None,
+        }
+    }
+
+    /// Tells every client that the server stops and closes their connections; opens no new ones. Done when
     /// [`Worker::connection_count`] is 0 (give it a moment at most).
     pub fn shut_down(&mut self, now: Duration) {
-        let _ = now;
-        todo!()
+        self.shutting_down = true;
+        let keys: Vec<_> = self.connections.keys().collect();
+        for key in keys {
+            self.fail(now, key, CloseCause::ByUs("the server is stopping"));
+        }
     }
 
     /// Connections that are open or closing.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        todo!()
+        self.open_connections
     }
 
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        todo!()
+        self.stats
+    }
+}
+
+/// Lends an output buffer to a connection that has none.
+fn borrow_buffer(spare: &mut Vec<Vec<u8>>, out: &mut Output) {
+    if out.buffer.capacity() == 0
+        && let Some(buffer) = spare.pop()
+    {
+        out.buffer = buffer;
     }
 }

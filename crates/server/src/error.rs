@@ -11,6 +11,9 @@ use lampyris_tls::TlsError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// The cryptographic library refused the secret for tokens.
+    #[error("cannot make the key for tokens: {0}")]
+    TokenKey(#[source] lampyris_engine::SealError),
     /// Another program has the port.
     #[error(
         "port {} of the {} listener for {} is in use on {}; stop the program that has it, or move all ports with \

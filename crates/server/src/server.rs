@@ -110,7 +110,7 @@ impl Server {
             getrandom::fill(&mut seed).map_err(StartError::Random)?;
             let counters = Arc::<Counters>::default();
             server.counters.push(Arc::clone(&counters));
-            let worker = Worker::new(id, Arc::clone(&config), seed);
+            let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
             let driver = Driver::new(worker, poll, clock, sockets, secure_config, post, counters)
                 .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
             let stop = Arc::clone(&server.stop);

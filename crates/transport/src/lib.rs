@@ -12,16 +12,21 @@
 //! 3. After [`Incoming::Closed`] nothing more comes, and `receive` ignores its input.
 
 pub mod crypto;
+pub mod http;
 pub mod init;
 pub mod tcp;
 pub mod udp;
 pub mod ws;
+
+#[cfg(test)]
+mod golden;
 
 use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use http::HttpRequest;
 pub use init::Init;
 
 /// How a message was or is to be delivered. The numbers are those of the TCP frame's delivery byte.
@@ -56,6 +61,14 @@ impl Body {
             Self::Stored(bytes) => bytes,
         }
     }
+
+    /// The same bytes without the first `count` of them.
+    pub(crate) fn without_head(self, count: usize) -> Self {
+        match self {
+            Self::Input(range) => Self::Input(range.start.saturating_add(count).min(range.end)..range.end),
+            Self::Stored(bytes) => Self::Stored(bytes.slice(count.min(bytes.len())..)),
+        }
+    }
 }
 
 /// What a connection tells its owner.
@@ -73,6 +86,9 @@ pub enum Incoming {
         /// Its bytes.
         body: Body,
     },
+    /// WebSocket listeners, server side: a plain HTTP request, not an upgrade. The owner answers it with
+    /// `ws::ServerConnection::respond_http`; the connection ends with that.
+    Http(Box<HttpRequest>),
     /// The connection is over for this reason. Stream transports: bytes queued so far (a close frame, an HTTP error
     /// answer) should still be written before the socket is closed.
     Closed(CloseCause),

@@ -9,12 +9,18 @@
 //! * **skim** it: [`RawRequest`] checks every byte and remembers where each parameter lies, so that a payload can be
 //!   forwarded as it came ([`RawValue`], [`Payload`]) and only what the server needs is built.
 
+mod binary;
 mod error;
+mod json;
 mod limits;
 mod message;
 mod payload;
 mod protocol;
 mod raw;
+mod reader;
+mod sink;
+mod v16;
+mod v18;
 mod value;
 
 pub mod coerce;

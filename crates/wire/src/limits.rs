@@ -21,6 +21,15 @@ impl Limits {
     /// depth 32, 65,536 values, strings and custom bodies 32,767 bytes as the clients' writers have it.
     pub const DEFAULT: Self =
         Self { message_bytes: 512_000, depth: 32, values: 65_536, string_bytes: 32_767, custom_bytes: 32_767 };
+
+    /// For bytes that this crate wrote: what they hold was within somebody's limits before.
+    pub(crate) const OWN_BYTES: Self = Self {
+        message_bytes: usize::MAX,
+        depth: u32::MAX,
+        values: u32::MAX,
+        string_bytes: usize::MAX,
+        custom_bytes: usize::MAX,
+    };
 }
 
 impl Default for Limits {

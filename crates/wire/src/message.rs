@@ -5,7 +5,10 @@
 
 use smallvec::SmallVec;
 
-use crate::{DecodeError, EncodeError, Limits, Protocol, RawValue, Value};
+use crate::reader::Reader;
+use crate::v16::V16;
+use crate::v18::V18;
+use crate::{DecodeError, EncodeError, Limits, Protocol, RawValue, Value, binary, json};
 
 /// Kind of a message: the low 7 bits of its second byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +36,26 @@ pub enum MessageKind {
     RawMessage = 9,
 }
 
+impl MessageKind {
+    /// The kind with that number.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Init,
+            1 => Self::InitResponse,
+            2 => Self::OperationRequest,
+            3 => Self::OperationResponse,
+            4 => Self::Event,
+            5 => Self::Disconnect,
+            6 => Self::InternalRequest,
+            7 => Self::InternalResponse,
+            8 => Self::Message,
+            9 => Self::RawMessage,
+            _ => return None,
+        })
+    }
+}
+
 /// The two bytes at the front of a binary message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageHead {
@@ -46,18 +69,33 @@ impl MessageHead {
     /// Length of the head in bytes.
     pub const LEN: usize = 2;
 
+    const MAGIC: u8 = 0xF3;
+    const ENCRYPTED: u8 = 0x80;
+
     /// Splits a binary message in head and body.
     ///
     /// # Errors
     /// Shorter than two bytes, wrong magic byte, unknown kind.
     pub fn split(message: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
-        let _ = message;
-        todo!()
+        let [magic, kind, body @ ..] = message else {
+            return Err(DecodeError::Truncated { offset: message.len(), expected: "a message head of two bytes" });
+        };
+        if *magic != Self::MAGIC {
+            return Err(DecodeError::Unexpected { offset: 0, expected: "the magic byte 0xf3", found: *magic });
+        }
+        let encrypted = kind & Self::ENCRYPTED != 0;
+        let kind = MessageKind::from_code(kind & !Self::ENCRYPTED).ok_or(DecodeError::Unexpected {
+            offset: 1,
+            expected: "a message kind from 0 to 9",
+            found: *kind,
+        })?;
+        Ok((Self { kind, encrypted }, body))
     }
 
     /// Appends the head.
     pub fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[0xF3, self.kind as u8 | if self.encrypted { 0x80 } else { 0 }]);
+        let encrypted = if self.encrypted { Self::ENCRYPTED } else { 0 };
+        out.extend_from_slice(&[Self::MAGIC, self.kind as u8 | encrypted]);
     }
 }
 
@@ -203,11 +241,17 @@ impl Message {
     /// # Errors
     /// The first defect, with its offset.
     pub fn decode(protocol: Protocol, message: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
-        let _ = (protocol, message, limits);
-        todo!()
+        if protocol == Protocol::Json {
+            return json::decode_message(message, limits);
+        }
+        match MessageHead::split(message)? {
+            (MessageHead { encrypted: true, .. }, _) => Err(DecodeError::Encrypted),
+            (MessageHead { kind, .. }, body) => Self::decode_body(protocol, kind, body, limits),
+        }
     }
 
-    /// Builds a message of a binary protocol from the bytes after the head (as they are after decryption).
+    /// Builds a message of a binary protocol from the bytes after the head (as they are after decryption). JSON has no
+    /// head: there it does what [`Message::decode`] does.
     ///
     /// # Errors
     /// The first defect, with its offset; a kind that has no body of parameters.
@@ -217,8 +261,11 @@ impl Message {
         body: &[u8],
         limits: &Limits,
     ) -> Result<Self, DecodeError> {
-        let _ = (protocol, kind, body, limits);
-        todo!()
+        match protocol {
+            Protocol::GpBinaryV16 => binary::message::<V16>(&mut Reader::new(body, limits)?, kind),
+            Protocol::GpBinaryV18 => binary::message::<V18>(&mut Reader::new(body, limits)?, kind),
+            Protocol::Json => json::decode_message(body, limits),
+        }
     }
 
     /// Appends the whole message, head included, in clear.
@@ -226,8 +273,23 @@ impl Message {
     /// # Errors
     /// A value without a form in this protocol; `out` is then as it was before.
     pub fn encode(&self, protocol: Protocol, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let _ = (protocol, out);
-        todo!()
+        let start = out.len();
+        let head = MessageHead { kind: self.kind(), encrypted: false };
+        let result = match protocol {
+            Protocol::GpBinaryV16 => {
+                head.write(out);
+                binary::put_message::<V16>(out, self)
+            }
+            Protocol::GpBinaryV18 => {
+                head.write(out);
+                binary::put_message::<V18>(out, self)
+            }
+            Protocol::Json => json::put_message(out, self),
+        };
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
     }
 }
 
@@ -236,13 +298,26 @@ impl Message {
 pub struct EventWriter<'a> {
     protocol: Protocol,
     out: &'a mut Vec<u8>,
+    left: u8,
+    first: bool,
 }
 
 impl<'a> EventWriter<'a> {
     /// Starts an event with `count` parameters: head, code and count are written.
     pub fn new(protocol: Protocol, out: &'a mut Vec<u8>, code: u8, count: u8) -> Self {
-        let _ = (code, count);
-        Self { protocol, out }
+        let head = MessageHead { kind: MessageKind::Event, encrypted: false };
+        match protocol {
+            Protocol::GpBinaryV16 => {
+                head.write(out);
+                out.extend_from_slice(&[code, 0, count]);
+            }
+            Protocol::GpBinaryV18 => {
+                head.write(out);
+                out.extend_from_slice(&[code, count]);
+            }
+            Protocol::Json => json::put_event_start(out, code),
+        }
+        Self { protocol, out, left: count, first: true }
     }
 
     /// One parameter from a value.
@@ -250,16 +325,33 @@ impl<'a> EventWriter<'a> {
     /// # Errors
     /// The value has no form in this protocol. The caller drops what was written.
     pub fn value(&mut self, key: u8, value: &Value) -> Result<(), EncodeError> {
-        let _ = (key, value, self.protocol, &self.out);
-        todo!()
+        self.key(key);
+        self.protocol.encode_value(value, self.out)
     }
 
     /// One parameter from bytes that are one canonical typed value of this protocol.
     pub fn raw(&mut self, key: u8, value: RawValue<'_>) {
-        let _ = (key, value);
-        todo!()
+        debug_assert_eq!(value.protocol(), self.protocol, "bytes of another protocol");
+        debug_assert!(value.is_canonical(), "bytes that must be written anew");
+        self.key(key);
+        self.out.extend_from_slice(value.bytes());
+    }
+
+    fn key(&mut self, key: u8) {
+        debug_assert!(self.left > 0, "more parameters than were announced");
+        self.left = self.left.saturating_sub(1);
+        match self.protocol {
+            Protocol::GpBinaryV16 | Protocol::GpBinaryV18 => self.out.push(key),
+            Protocol::Json => json::put_parameter_key(self.out, key, self.first),
+        }
+        self.first = false;
     }
 
     /// Ends the event.
-    pub fn finish(self) {}
+    pub fn finish(self) {
+        debug_assert_eq!(self.left, 0, "fewer parameters than were announced");
+        if self.protocol == Protocol::Json {
+            json::put_end(self.out);
+        }
+    }
 }

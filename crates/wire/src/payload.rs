@@ -12,6 +12,11 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// Bytes that are known to be one canonical value.
+    pub(crate) fn from_canonical(protocol: Protocol, bytes: &[u8]) -> Self {
+        Self { protocol, bytes: Bytes::copy_from_slice(bytes) }
+    }
+
     /// Serializes `value`.
     ///
     /// # Errors
@@ -37,7 +42,18 @@ impl Payload {
     /// The same value as a borrowed raw one.
     #[must_use]
     pub fn as_raw(&self) -> RawValue<'_> {
-        todo!()
+        RawValue::own(self.protocol, &self.bytes)
+    }
+
+    /// The same value in `protocol`; built and written again unless it is there already.
+    ///
+    /// # Errors
+    /// The value has no form in `protocol` ([`DecodeError::NotEncodable`]).
+    pub fn encode_for(&self, protocol: Protocol) -> Result<Self, DecodeError> {
+        if protocol == self.protocol {
+            return Ok(self.clone());
+        }
+        Ok(Self::encode(protocol, &self.decode()?)?)
     }
 
     /// Builds the value.
@@ -45,6 +61,6 @@ impl Payload {
     /// # Errors
     /// None for a payload made by this crate, short of a fault of ours.
     pub fn decode(&self) -> Result<Value, DecodeError> {
-        self.protocol.decode_value(&self.bytes, &Limits::DEFAULT)
+        self.protocol.decode_value(&self.bytes, &Limits::OWN_BYTES)
     }
 }

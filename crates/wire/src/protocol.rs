@@ -1,6 +1,11 @@
 //! The three serializations.
 
-use crate::{DecodeError, EncodeError, Limits, Value};
+use crate::binary::Binary;
+use crate::reader::Reader;
+use crate::sink::{Build, Sink};
+use crate::v16::V16;
+use crate::v18::V18;
+use crate::{DecodeError, EncodeError, Limits, Value, json};
 
 /// The serialization that a connection speaks, fixed for its whole life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,8 +49,10 @@ impl Protocol {
     /// # Errors
     /// The first defect, with its offset.
     pub fn decode_value(self, bytes: &[u8], limits: &Limits) -> Result<Value, DecodeError> {
-        let _ = (bytes, limits);
-        todo!()
+        let mut r = Reader::new(bytes, limits)?;
+        let value = self.read_value(&mut r)?;
+        r.finish()?;
+        Ok(value)
     }
 
     /// Builds the typed value that `bytes` starts with; gives it and how many bytes it took.
@@ -53,8 +60,31 @@ impl Protocol {
     /// # Errors
     /// The first defect, with its offset.
     pub fn decode_value_prefix(self, bytes: &[u8], limits: &Limits) -> Result<(Value, usize), DecodeError> {
-        let _ = (bytes, limits);
-        todo!()
+        let mut r = Reader::new(bytes, limits)?;
+        let value = self.read_value(&mut r)?;
+        Ok((value, r.offset()))
+    }
+
+    /// One value that stands alone; JSON may have white space around it.
+    fn read_value(self, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
+        r.spend(1)?;
+        if self == Self::Json {
+            json::space(r);
+        }
+        let value = self.walk::<Build>(r)?;
+        if self == Self::Json {
+            json::space(r);
+        }
+        Ok(value)
+    }
+
+    /// Reads one typed value.
+    pub(crate) fn walk<S: Sink>(self, r: &mut Reader<'_>) -> Result<S::Value, DecodeError> {
+        match self {
+            Self::GpBinaryV16 => V16::value::<S>(r),
+            Self::GpBinaryV18 => V18::value::<S>(r),
+            Self::Json => json::value::<S>(r),
+        }
     }
 
     /// Appends `value`, type code first, in the canonical form.
@@ -62,7 +92,15 @@ impl Protocol {
     /// # Errors
     /// The value has no form in this protocol or exceeds what its lengths can say; `out` is then as it was before.
     pub fn encode_value(self, value: &Value, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let _ = (value, out);
-        todo!()
+        let start = out.len();
+        let result = match self {
+            Self::GpBinaryV16 => V16::put_value(out, value),
+            Self::GpBinaryV18 => V18::put_value(out, value),
+            Self::Json => json::put_value(out, value),
+        };
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
     }
 }

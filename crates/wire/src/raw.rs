@@ -2,7 +2,12 @@
 
 use smallvec::SmallVec;
 
-use crate::{DecodeError, Limits, Payload, Protocol, Value};
+use crate::binary::{self, Binary};
+use crate::reader::Reader;
+use crate::sink::{Build, Skim};
+use crate::v16::V16;
+use crate::v18::V18;
+use crate::{DecodeError, Limits, Payload, Protocol, Value, json};
 
 /// One checked value, still as bytes.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +50,28 @@ impl<'a> RawValue<'a> {
     /// # Errors
     /// As [`RawValue::decode`].
     pub fn to_payload(&self) -> Result<Payload, DecodeError> {
-        todo!()
+        if self.canonical {
+            return Ok(Payload::from_canonical(self.protocol, self.bytes));
+        }
+        Ok(Payload::encode(self.protocol, &self.decode()?)?)
+    }
+
+    /// Bytes that this crate wrote.
+    pub(crate) fn own(protocol: Protocol, bytes: &'a [u8]) -> Self {
+        Self { protocol, bytes, canonical: true, limits: &Limits::OWN_BYTES }
+    }
+
+    /// Checks the value at the reader's place and steps over it.
+    pub(crate) fn skim(protocol: Protocol, r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        let start = r.mark();
+        (r.canonical, r.undecided) = (true, false);
+        protocol.walk::<Skim>(r)?;
+        if r.undecided {
+            // Only equality of values can tell whether keys repeat.
+            r.rewind(start);
+            protocol.walk::<Build>(r)?;
+        }
+        Ok(Self { protocol, bytes: r.since(start), canonical: r.canonical, limits: r.limits() })
     }
 }
 
@@ -56,6 +82,22 @@ pub struct RawParameters<'a> {
 }
 
 impl<'a> RawParameters<'a> {
+    pub(crate) fn new(entries: SmallVec<[(u8, RawValue<'a>); 8]>) -> Self {
+        Self { entries }
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The value under `key`.
     #[must_use]
     pub fn get(&self, key: u8) -> Option<RawValue<'a>> {
@@ -80,7 +122,8 @@ pub struct RawRequest<'a> {
 }
 
 impl<'a> RawRequest<'a> {
-    /// Checks the body of a binary request: the bytes after the head, in clear.
+    /// Checks the body of a binary request: the bytes after the head, in clear. (JSON text is taken as by
+    /// [`RawRequest::parse_json`], which tells for itself whether it is internal.)
     ///
     /// # Errors
     /// The first defect, with its offset.
@@ -90,8 +133,28 @@ impl<'a> RawRequest<'a> {
         body: &'a [u8],
         limits: &'a Limits,
     ) -> Result<Self, DecodeError> {
-        let _ = (protocol, internal, body, limits);
-        todo!()
+        match protocol {
+            Protocol::GpBinaryV16 => Self::parse::<V16>(protocol, internal, body, limits),
+            Protocol::GpBinaryV18 => Self::parse::<V18>(protocol, internal, body, limits),
+            Protocol::Json => Self::parse_json(body, limits),
+        }
+    }
+
+    fn parse<F: Binary>(
+        protocol: Protocol,
+        internal: bool,
+        body: &'a [u8],
+        limits: &'a Limits,
+    ) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(body, limits)?;
+        let code = r.u8("an operation code")?;
+        let mut entries = SmallVec::new();
+        binary::each_parameter::<F>(&mut r, |r, key| {
+            entries.push((key, RawValue::skim(protocol, r)?));
+            Ok(())
+        })?;
+        r.finish()?;
+        Ok(Self { internal, code, parameters: RawParameters::new(entries) })
     }
 
     /// Checks a JSON request: the text with its `~j~`.
@@ -99,7 +162,6 @@ impl<'a> RawRequest<'a> {
     /// # Errors
     /// The first defect, with its offset.
     pub fn parse_json(text: &'a [u8], limits: &'a Limits) -> Result<Self, DecodeError> {
-        let _ = (text, limits);
-        todo!()
+        json::parse_request(text, limits)
     }
 }

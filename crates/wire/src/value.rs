@@ -98,6 +98,10 @@ impl Hashtable {
         Self::default()
     }
 
+    pub(crate) fn from_map(entries: IndexMap<Value, Value>) -> Self {
+        Self(entries)
+    }
+
     /// The value under `key`.
     #[must_use]
     pub fn get(&self, key: &Value) -> Option<&Value> {
@@ -139,7 +143,7 @@ impl Hashtable {
     }
 
     /// Entries in insertion order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Value, &Value)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Value, &Value)> + Clone {
         self.0.iter()
     }
 
@@ -228,6 +232,81 @@ pub enum TypeCode {
     Dictionary(Box<DictionaryType>),
     /// An array whose elements are arrays of the inner type.
     ArrayOfArrays(Box<TypeCode>),
+}
+
+impl TypeCode {
+    /// The declared type that exactly `value` fits; none for what cannot be declared, and for arrays of arrays whose
+    /// elements have no type in common.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Bool(_) => Self::Bool,
+            Value::Byte(_) => Self::Byte,
+            Value::Short(_) => Self::Short,
+            Value::Int(_) => Self::Int,
+            Value::Long(_) => Self::Long,
+            Value::Float(_) => Self::Float,
+            Value::Double(_) => Self::Double,
+            Value::String(_) => Self::String,
+            Value::ByteArray(_) => Self::ByteArray,
+            Value::BoolArray(_) => Self::BoolArray,
+            Value::ShortArray(_) => Self::ShortArray,
+            Value::IntArray(_) => Self::IntArray,
+            Value::LongArray(_) => Self::LongArray,
+            Value::FloatArray(_) => Self::FloatArray,
+            Value::DoubleArray(_) => Self::DoubleArray,
+            Value::StringArray(_) => Self::StringArray,
+            Value::ObjectArray(_) => Self::ObjectArray,
+            Value::HashtableArray(_) => Self::HashtableArray,
+            Value::Hashtable(_) => Self::Hashtable,
+            Value::Custom { .. } => Self::Custom,
+            Value::Dictionary(dictionary) => Self::Dictionary(Box::new(dictionary.types.clone())),
+            Value::ArrayOfArrays(elements) => Self::ArrayOfArrays(Box::new(Self::common(elements.iter())?)),
+            Value::Null
+            | Value::CustomArray { .. }
+            | Value::DictionaryArray { .. }
+            | Value::OperationRequest(_)
+            | Value::OperationResponse(_)
+            | Value::Event(_) => return None,
+        })
+    }
+
+    /// The one declared type that all of `values` fit, if there is one.
+    pub(crate) fn common<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<Self> {
+        let mut types = values.into_iter().map(Self::of);
+        let first = types.next()??;
+        types.all(|other| other.as_ref() == Some(&first)).then_some(first)
+    }
+
+    /// Its name, as error texts use it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::Bool => "bool",
+            Self::Byte => "byte",
+            Self::Short => "short",
+            Self::Int => "int",
+            Self::Long => "long",
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::String => "string",
+            Self::ByteArray => "byte[]",
+            Self::BoolArray => "bool[]",
+            Self::ShortArray => "short[]",
+            Self::IntArray => "int[]",
+            Self::LongArray => "long[]",
+            Self::FloatArray => "float[]",
+            Self::DoubleArray => "double[]",
+            Self::StringArray => "string[]",
+            Self::ObjectArray => "object[]",
+            Self::HashtableArray => "hashtable[]",
+            Self::Hashtable => "hashtable",
+            Self::Custom => "custom",
+            Self::Dictionary(_) => "dictionary",
+            Self::ArrayOfArrays(_) => "array[]",
+        }
+    }
 }
 
 /// A table with declared key and value types, which are part of the value: a receiver casts to exactly that type.

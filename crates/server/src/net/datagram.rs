@@ -76,9 +76,9 @@ impl UdpPort {
                     }
                 },
             };
-            for (train, meta) in slices.iter().zip(&batch.meta).take(received) {
-                let train = train.get(..meta.len).unwrap_or_default();
-                for datagram in train.chunks(meta.stride.max(1)) {
+            for (train, meta) in slices.iter_mut().zip(&batch.meta).take(received) {
+                let train = train.get_mut(..meta.len).unwrap_or_default();
+                for datagram in train.chunks_mut(meta.stride.max(1)) {
                     counters.datagrams_received.increment();
                     worker.receive_datagram(now, self.listener, meta.dst_ip, meta.addr, datagram);
                 }

@@ -1,0 +1,72 @@
+//! What the operator can set.
+
+use std::time::Duration;
+
+use lampyris_wire::Limits;
+
+/// Length of a period of the transmit rate.
+pub(super) const RATE_PERIOD: Duration = Duration::from_millis(200);
+
+/// Limits and times of a [`super::Peer`], shared by all peers of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Limits of messages, both ways.
+    pub wire: Limits,
+    /// Most bytes of reliable messages that wait to be acknowledged; the peer is closed at it.
+    pub queued_bytes: usize,
+    /// Most of them that are on the way; the rest waits.
+    pub in_transit_bytes: usize,
+    /// Most bytes sent in 200 ms; reliable messages wait for the next period, unreliable ones are dropped.
+    pub period_bytes: usize,
+    /// Most bytes received ahead of a missing command; what goes over is not acknowledged.
+    pub held_bytes: usize,
+    /// Most bytes of fragmented messages that are not whole yet; the peer is closed at it.
+    pub reassembly_bytes: usize,
+    /// Largest datagram agreed to, whatever the client can take.
+    pub mtu: u16,
+    /// A peer silent for this long is pinged.
+    pub ping_interval: Duration,
+    /// A silent peer is given up no sooner than this after the first send of what it does not acknowledge.
+    pub timeout_min: Duration,
+    /// A peer that does not acknowledge a command for this long is given up.
+    pub timeout_max: Duration,
+    /// Between these times a peer is given up when a command was sent more often than this.
+    pub sends: u32,
+    /// How many resends come at the same distance before it doubles.
+    pub quick_resends: u32,
+    /// Longest wait for the init, or for its answer.
+    pub opening_timeout: Duration,
+}
+
+impl Config {
+    /// A server that was not told otherwise.
+    pub const SERVER: Self = Self {
+        wire: Limits::DEFAULT,
+        queued_bytes: 512_000,
+        in_transit_bytes: 51_200,
+        period_bytes: 256 * 1024 / 5,
+        held_bytes: 256 * 1024,
+        reassembly_bytes: 1_024_000,
+        mtu: 1200,
+        ping_interval: Duration::from_secs(1),
+        timeout_min: Duration::from_secs(5),
+        timeout_max: Duration::from_secs(30),
+        sends: 7,
+        quick_resends: 0,
+        opening_timeout: Duration::from_secs(10),
+    };
+
+    /// A client with the defaults of the C# library: no transmit rate, given up after 10 s or 7 resends.
+    pub const CLIENT: Self = Self {
+        period_bytes: usize::MAX,
+        timeout_min: Duration::ZERO,
+        timeout_max: Duration::from_secs(10),
+        ..Self::SERVER
+    };
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::SERVER
+    }
+}
