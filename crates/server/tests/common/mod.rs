@@ -117,7 +117,7 @@ impl Client {
                     length => (usize::from(length), 2),
                 };
                 if let Some(payload) = length.checked_add(skip).and_then(|end| self.received.get(skip..end)) {
-                    assert_eq!(head & 0x0F, 1, "a text frame");
+                    assert_eq!(head & 0x0F, 1, "a text frame, got {:?}", String::from_utf8_lossy(payload));
                     let text = String::from_utf8(payload.to_vec()).unwrap();
                     self.received.drain(..length + skip);
                     return text.splitn(5, '~').nth(4).unwrap().to_owned();
@@ -131,9 +131,14 @@ impl Client {
     pub(crate) fn request(&mut self, code: u8, vals: &Value) {
         let payload = format!("~j~{}", json!({ "req": code, "vals": vals }));
         let text = format!("~m~{}~m~{payload}", payload.len());
-        let length = u16::try_from(text.len()).unwrap();
-        let mut frame = vec![0x81, 0x80 | 126];
-        frame.extend(length.to_be_bytes());
+        let mut frame = vec![0x81];
+        match u8::try_from(text.len()).ok().filter(|length| *length < 126) {
+            Some(length) => frame.push(0x80 | length),
+            None => {
+                frame.push(0x80 | 126);
+                frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+            }
+        }
         frame.extend([0; 4]);
         frame.extend(text.as_bytes());
         self.stream.write_all(&frame).unwrap();
