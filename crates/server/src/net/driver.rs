@@ -34,8 +34,6 @@ const HANDSHAKES_PER_TURN: usize = 16;
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Streams that may linger; beyond, sockets are closed at once.
 const LINGERING: usize = 4096;
-/// Time for goodbyes when the server stops.
-const DRAIN: Duration = Duration::from_secs(3);
 
 /// The waker's token; sockets of listeners follow, streams have their key, which is larger.
 pub(crate) const WAKE: Token = Token(0);
@@ -106,22 +104,22 @@ impl Driver {
         })
     }
 
-    /// Serves until `stop`, then says goodbye to everyone.
-    pub(crate) fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
+    /// Serves until `stop`, then says goodbye to everyone. The node gives clients `grace` to close by themselves.
+    pub(crate) fn run(mut self, stop: &AtomicBool, grace: Duration) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !stop.load(Ordering::Acquire) {
             self.turn(&mut events, None)?;
         }
-        self.drain(&mut events)
+        self.drain(&mut events, grace + CLOSE_WAIT)
     }
 
     /// Takes no one new, tells everyone goodbye and waits a moment for the last bytes to go.
-    fn drain(&mut self, events: &mut Events) -> io::Result<()> {
+    fn drain(&mut self, events: &mut Events, at_most: Duration) -> io::Result<()> {
         for mut port in self.tcp.drain(..) {
             self.poll.registry().deregister(&mut port.socket)?;
         }
         self.streams.retain(|_, stream| !stream.is_handshaking());
-        let until = self.clock.elapsed() + DRAIN;
+        let until = self.clock.elapsed() + at_most;
         self.worker.shut_down(self.clock.elapsed());
         self.act(self.clock.elapsed());
         while (self.worker.connection_count() > 0 || !self.streams.is_empty()) && self.clock.elapsed() < until {
