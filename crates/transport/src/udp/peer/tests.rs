@@ -1,5 +1,7 @@
 //! A client and a server over a bad network, in virtual time.
 
+#![allow(clippy::cast_possible_truncation)]
+
 use super::super::command::{Command, CommandError, DatagramError, DatagramWriter, Header, Kind, RESERVED};
 use super::super::{Listener, ListenerLimits, PeerHandle, Route};
 use super::*;
