@@ -47,7 +47,10 @@ impl Inbox {
                     assert_eq!(self.opened, 1, "a message before the opening");
                     self.messages.push((channel, delivery, body.bytes(datagram).to_vec()));
                 }
-                Incoming::Closed(cause) => self.closed.push(cause),
+                other => {
+                    let Incoming::Closed(cause) = other else { panic!("{other:?} over UDP") };
+                    self.closed.push(cause);
+                }
             }
         }
     }
