@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_fuzz::check_cuts;
+use lampyris_fuzz::stream::check_cuts;
 use lampyris_transport::ws::{Config, ServerConnection};
 use libfuzzer_sys::fuzz_target;
 

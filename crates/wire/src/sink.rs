@@ -180,7 +180,7 @@ impl Sink for Skim {
         let (seen, free) = table.keys.split_at_mut(table.len);
         match free.first_mut() {
             Some(_) if !key.canonical => Inserted::Unknown,
-            Some(_) if seen.iter().any(|other| *other == key.bytes) => Inserted::Duplicate,
+            Some(_) if seen.contains(&key.bytes) => Inserted::Duplicate,
             Some(place) => {
                 *place = key.bytes;
                 table.len += 1;
