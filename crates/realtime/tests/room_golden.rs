@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_realtime::codes::operation;
-use lampyris_realtime::room::request::SetProperties;
-use lampyris_realtime::room::request::{ChangeGroups, GetProperties, JoinRequest, Leave, RaiseEvent, Route};
+use lampyris_realtime::room::request::{
+    ChangeGroups, GetProperties, JoinRequest, Leave, RaiseEvent, Route, SetProperties,
+};
 use lampyris_realtime::room::{Effect, Effects, Joiner, PeerKey, Room, RoomSettings, Seat};
 use lampyris_wire::{Event, Limits, Message, OperationResponse, Parameters, Protocol, RawRequest, Value};
 
