@@ -292,7 +292,7 @@ impl Directory {
         if !room.is_user_here(&reservation.user) {
             self.users.left(&reservation.user, id);
         }
-        if room.is_deserted() && !room.created {
+        if room.is_deserted() && !room.is_created {
             self.remove_room(now, id, effects);
         } else {
             self.room_changed(now, id);
@@ -334,11 +334,11 @@ impl Directory {
             self.refuse_held(id, &join, &room.name, effects);
         }
         self.totals.players -= room.active();
-        self.totals.rooms -= u32::from(room.created);
+        self.totals.rooms -= u32::from(room.is_created);
         self.totals_changed(now);
         let Some(lobby) = self.lobbies.get_mut(&room.lobby) else { return };
         lobby.rooms -= 1;
-        lobby.created_rooms -= u32::from(room.created);
+        lobby.created_rooms -= u32::from(room.is_created);
         lobby.players -= room.active();
         lobby.reshelve(id, room.shelf, None);
         if lobby.note(id, &room.name, room.shelf.is_some(), false) {
