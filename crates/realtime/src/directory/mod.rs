@@ -97,13 +97,15 @@ impl Default for Settings {
     }
 }
 
-/// What happened that nobody was told of.
+/// What happened that no effect tells of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Places given up because nobody came in time.
     pub reservations_expired: u64,
     /// Requests refused because the peer had too many open.
     pub requests_over_limit: u64,
+    /// Rooms that random joins looked at before they matched or gave up.
+    pub rooms_searched: u64,
     /// Rooms not made because there were too many.
     pub rooms_over_limit: u64,
     /// Lobbies not made because there were too many.
@@ -194,7 +196,7 @@ impl Directory {
         }
     }
 
-    /// What happened that nobody was told of.
+    /// What happened that no effect tells of.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters

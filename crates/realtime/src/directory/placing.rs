@@ -162,8 +162,9 @@ impl Directory {
             _ => &request.filter,
         };
         let lobby = self.lobby_ids.get(&key).and_then(|id| self.lobbies.get_mut(id));
+        let counter = &mut self.counters.rooms_searched;
         let found = lobby.as_ref().and_then(|lobby| {
-            lobby.search(request.mode, &mut self.rng).find(|id| {
+            lobby.search(request.mode, &mut self.rng).inspect(|_| *counter += 1).find(|id| {
                 self.rooms.get(id).is_some_and(|room| {
                     room.suits(&client.user, &request.expected_users, filter)
                         && self.servers.get(&room.server).is_some_and(|s| s.offer.transports.contains(client.transport))
