@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lampyris_wire::Hashtable;
+
 use super::lobby::{LobbyKey, LobbyType};
 use super::room::{Room, RoomId};
 use super::server::GameServer;
 use super::{Directory, Effects, GameServerId, GameServerLoad, GameServerOffer};
-use lampyris_wire::Hashtable;
-
 use crate::report::RoomReport;
 use crate::room::request::RoomFlags;
 
