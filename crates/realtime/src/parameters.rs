@@ -126,14 +126,14 @@ impl<'a> Fields<'_, 'a> {
         })
     }
 
-    /// An untyped table; an empty one if the parameter is missing.
+    /// An untyped table.
     ///
     /// # Errors
     /// Another type.
-    pub fn table(self, key: u8, name: &str) -> Result<Hashtable, Refusal> {
+    pub fn table(self, key: u8, name: &str) -> Result<Option<Hashtable>, Refusal> {
         match self.value(key, name)? {
-            None => Ok(Hashtable::new()),
-            Some(Value::Hashtable(table)) => Ok(table),
+            None => Ok(None),
+            Some(Value::Hashtable(table)) => Ok(Some(table)),
             Some(other) => Err(Refusal::invalid(format!(
                 "parameter {key} ({name}): expected hashtable, got {}",
                 other.type_name()

@@ -115,7 +115,7 @@ impl Room {
             return Err(Refusal::invalid("a room with CheckUserOnJoin needs a user id, got an empty one"));
         }
         check_empty_room_ttl(request.empty_room_ttl, &settings)?;
-        let properties = first_properties(request);
+        let properties = first_properties(request, flags);
         let room = Self {
             name,
             flags,
@@ -276,7 +276,7 @@ impl Room {
         });
         effects.respond(seat.peer, codes::success(request.operation, self.join_response(entry)));
         if !self.flags.contains(RoomFlags::SUPPRESS_ROOM_EVENTS) {
-            effects.event(self.roster.peers(), self.join_event(seat.actor, joiner, request.broadcast, &request));
+            effects.event(self.roster.peers(), self.join_event(seat.actor, joiner, &request));
         }
         if let Some(users) = new_slots {
             let change = Hashtable::from([(room_key::EXPECTED_USERS, users)]);
@@ -317,11 +317,7 @@ impl Room {
         if users.len() == self.known.expected_users.len() {
             return None;
         }
-        let before = self.properties.get_byte(room_key::EXPECTED_USERS).map_or(0, properties::value_bytes);
-        self.property_bytes = self.property_bytes.saturating_sub(before);
-        self.properties.insert(room_key::EXPECTED_USERS, users.clone());
-        self.property_bytes += self.properties.get_byte(room_key::EXPECTED_USERS).map_or(0, properties::value_bytes);
-        self.known.expected_users.clone_from(&users);
+        self.change_properties(|table| drop(table.insert(room_key::EXPECTED_USERS, users.clone())));
         effects.report(RoomReport::ExpectedUsers(users.clone()));
         Some(users)
     }
@@ -357,10 +353,10 @@ impl Room {
         (!table.is_empty()).then_some(table)
     }
 
-    fn join_event(&self, number: i32, joiner: &Joiner, broadcast: bool, request: &JoinRequest) -> Event {
+    fn join_event(&self, number: i32, joiner: &Joiner, request: &JoinRequest) -> Event {
         let mut parameters =
             Parameters::new().with(key::ACTOR_NR, number).with(key::ACTORS, self.roster.active_numbers());
-        let mut table = if broadcast { request.actor_properties.clone() } else { Hashtable::new() };
+        let mut table = if request.broadcast { request.actor_properties.clone() } else { Hashtable::new() };
         if self.flags.contains(RoomFlags::PUBLISH_USER_ID) {
             table.insert(actor_key::USER_ID, joiner.user_id.clone());
         }
@@ -420,7 +416,7 @@ fn known_entry(
         )),
         // Anonymous users get a new GUID with each authentication, so their number alone tells who they are.
         Presence::Inactive { .. }
-            if !by_user && !is_same_user && !(is_guid(&actor.user_id) && is_guid(&joiner.user_id)) =>
+            if !(by_user || is_same_user || (is_guid(&actor.user_id) && is_guid(&joiner.user_id))) =>
         {
             Err(Refusal::new(ReturnCode::INTERNAL_SERVER_ERROR, "the actor number belongs to another user"))
         }
@@ -456,14 +452,14 @@ pub(super) fn check_empty_room_ttl(ttl: super::request::Ttl, settings: &RoomSett
 }
 
 /// The request's properties and those that every room has.
-fn first_properties(request: &JoinRequest) -> Hashtable {
+fn first_properties(request: &JoinRequest, flags: RoomFlags) -> Hashtable {
     let mut properties = request.game_properties.clone();
     for key in [room_key::IS_OPEN, room_key::IS_VISIBLE] {
         if properties.get_byte(key).is_none() {
             properties.insert(key, true);
         }
     }
-    let delete_null = request.flags.contains(RoomFlags::DELETE_NULL_PROPERTIES);
+    let delete_null = flags.contains(RoomFlags::DELETE_NULL_PROPERTIES);
     properties.retain(|_, value| !(delete_null && value.is_null()));
     for (key, ttl) in [(room_key::PLAYER_TTL, request.player_ttl), (room_key::EMPTY_ROOM_TTL, request.empty_room_ttl)] {
         properties.remove(&Value::Byte(key));

@@ -43,7 +43,7 @@ pub use roster::Seat;
 pub use settings::RoomSettings;
 
 use crate::codes::{Refusal, event, key};
-use crate::properties::room_key;
+use crate::properties::{self, room_key};
 use cache::EventCache;
 use request::{RoomFlags, Ttl};
 use roster::Roster;
@@ -95,7 +95,7 @@ pub struct RoomCounters {
     pub property_limits: u64,
     /// Peers disconnected because they set too many different properties.
     pub property_key_limits: u64,
-    /// Slices refused because of their number.
+    /// Changes of the cache slice refused.
     pub slice_limits: u64,
     /// Caches discarded: 0 or 1.
     pub caches_discarded: u64,
@@ -238,14 +238,22 @@ impl Room {
     /// Makes `actor` the master client; event 253 and 254 are the caller's.
     fn set_master(&mut self, actor: i32) {
         self.master = actor;
-        self.properties.insert(room_key::MASTER_CLIENT_ID, actor);
+        self.change_properties(|table| drop(table.insert(room_key::MASTER_CLIENT_ID, actor)));
+    }
+
+    /// Changes the property table and all that is derived from it.
+    fn change_properties(&mut self, change: impl FnOnce(&mut Hashtable)) {
+        let before = properties::table_bytes(&self.properties);
+        change(&mut self.properties);
+        let after = properties::table_bytes(&self.properties);
+        self.property_bytes = self.property_bytes.saturating_add(after).saturating_sub(before);
+        self.known = Known::read(&self.properties);
     }
 
     /// A limit was reached that the room cannot get over: it takes no newcomers any more and everybody is told.
     fn shut(&mut self, why: &str, effects: &mut Effects) {
         let change = Hashtable::from([(room_key::IS_OPEN, false)]);
-        self.properties.insert(room_key::IS_OPEN, false);
-        self.known = Known::read(&self.properties);
+        self.change_properties(|table| drop(table.insert(room_key::IS_OPEN, false)));
         effects.event(self.roster.peers(), properties_changed(0, 0, change.clone()));
         let told = Parameters::new().with(key::INFO, why);
         effects.event(self.roster.peers(), Event { code: event::ERROR_INFO, parameters: told });

@@ -162,16 +162,15 @@ impl Room {
 
     fn apply(&mut self, set: &SetProperties, total: usize) {
         let delete_null = self.flags.contains(RoomFlags::DELETE_NULL_PROPERTIES);
-        self.property_bytes = total;
         match set.target {
             PropertyTarget::Actor(number) => {
+                self.property_bytes = total;
                 if let Some(actor) = self.roster.get_mut(number) {
                     properties::merge(&mut actor.properties, &set.properties, delete_null);
                 }
             }
             PropertyTarget::Room => {
-                merge_room(&mut self.properties, &set.properties, delete_null);
-                self.known = Known::read(&self.properties);
+                self.change_properties(|table| merge_room(table, &set.properties, delete_null));
                 if let Some(master) = set.properties.get_byte(room_key::MASTER_CLIENT_ID).and_then(coerce::int) {
                     self.master = master;
                 }
@@ -217,14 +216,14 @@ impl Room {
 
     /// Operation 251.
     pub fn get_properties(&self, seat: Seat, get: &GetProperties, effects: &mut Effects) {
-        let answer = if self.roster.is_seated(seat) { self.read_properties(get) } else { Err(not_seated()) };
+        let answer = if self.roster.is_seated(seat) { self.read_properties(seat, get) } else { Err(not_seated()) };
         match answer {
             Ok(parameters) => effects.respond(seat.peer, codes::success(operation::GET_PROPERTIES, parameters)),
             Err(refusal) => effects.refuse(seat.peer, operation::GET_PROPERTIES, refusal),
         }
     }
 
-    fn read_properties(&self, get: &GetProperties) -> Result<Parameters, Refusal> {
+    fn read_properties(&self, seat: Seat, get: &GetProperties) -> Result<Parameters, Refusal> {
         let most = self.settings.property_keys_per_request;
         for keys in [&get.game_keys, &get.actor_keys].into_iter().flatten() {
             if keys.len() > most {
@@ -240,6 +239,7 @@ impl Room {
                 .roster
                 .actors()
                 .iter()
+                .filter(|actor| actor.number == seat.actor || !self.flags.contains(RoomFlags::SUPPRESS_PLAYER_INFO))
                 .filter(|actor| match &get.actor_list {
                     Some(listed) => listed.binary_search(&actor.number).is_ok(),
                     None => actor.is_active(),

@@ -3,6 +3,7 @@
 //! The join request is the same on the master server and on the game server; each of the two uses the fields that
 //! concern it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,7 +188,8 @@ impl JoinRequest {
             _ if actor != 0 => JoinMode::JoinOrRejoin,
             mode => mode.unwrap_or_default(),
         };
-        let game_properties = properties::game(fields.table(key::GAME_PROPERTIES, "GameProperties")?, Usage::Create)?;
+        let game_properties =
+            properties::game(fields.table(key::GAME_PROPERTIES, "GameProperties")?.unwrap_or_default(), Usage::Create)?;
         let expected_users = expected_users(fields)?;
         let most = max_players(&game_properties).unwrap_or(0);
         if most > 0 && expected_users.len() > usize::try_from(most).unwrap_or(usize::MAX) {
@@ -208,7 +210,9 @@ impl JoinRequest {
             player_ttl: ttl(fields, key::PLAYER_TTL, room_key::PLAYER_TTL, &game_properties)?,
             empty_room_ttl: ttl(fields, key::EMPTY_ROOM_TTL, room_key::EMPTY_ROOM_TTL, &game_properties)?,
             game_properties,
-            actor_properties: properties::actor(fields.table(key::ACTOR_PROPERTIES, "PlayerProperties")?)?,
+            actor_properties: properties::actor(
+                fields.table(key::ACTOR_PROPERTIES, "PlayerProperties")?.unwrap_or_default(),
+            )?,
             broadcast: fields.bool(key::BROADCAST, "Broadcast")?.unwrap_or(false),
             flags: flags(fields)?,
             plugins: fields.strings(key::PLUGINS, "Plugins")?,
@@ -263,13 +267,14 @@ pub(crate) fn check_users(users: Vec<Arc<str>>) -> Result<Vec<Arc<str>>, String>
     if users.len() > MAX_EXPECTED_USERS {
         return Err(format!("expected at most {MAX_EXPECTED_USERS} user ids, got {}", users.len()));
     }
-    let mut unique: Vec<Arc<str>> = Vec::with_capacity(users.len());
+    let mut seen = HashSet::new();
+    let mut unique = Vec::new();
     for user in users {
         if user.is_empty() {
             return Err("expected user ids, got an empty one".to_owned());
         }
         check_name(&user)?;
-        if !unique.contains(&user) {
+        if seen.insert(Arc::clone(&user)) {
             unique.push(user);
         }
     }
@@ -485,11 +490,10 @@ impl SetProperties {
             Some(actor) if actor > 0 => PropertyTarget::Actor(actor),
             _ => PropertyTarget::Room,
         };
-        if fields.value(key::PROPERTIES, "Properties")?.is_none() {
-            return Err(Refusal::invalid("parameter 251 (Properties) is missing"));
-        }
-        let properties = fields.table(key::PROPERTIES, "Properties")?;
-        let expected = fields.table(key::EXPECTED_VALUES, "ExpectedValues")?;
+        let properties = fields
+            .table(key::PROPERTIES, "Properties")?
+            .ok_or_else(|| Refusal::invalid("parameter 251 (Properties) is missing"))?;
+        let expected = fields.table(key::EXPECTED_VALUES, "ExpectedValues")?.unwrap_or_default();
         let (properties, expected) = match target {
             PropertyTarget::Room => {
                 (properties::game(properties, Usage::Change)?, properties::game(expected, Usage::Condition)?)
