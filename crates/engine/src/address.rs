@@ -34,7 +34,7 @@ impl Reached {
 impl Config {
     /// The address of the server that plays `role` for a client of `transport`; `None` if no listener does.
     pub(crate) fn address_for(&self, role: Role, transport: Transport, reached: &Reached) -> Option<String> {
-        let listener = self.listeners.iter().find(|l| l.role == role && l.transport == transport)?;
+        let listener = self.listener(role, transport)?;
         let local_ip = reached.local.ip().to_canonical();
         let ip = self.addresses.public_ip.filter(|ip| ip.is_ipv4() == local_ip.is_ipv4()).unwrap_or(local_ip);
         Some(match transport {

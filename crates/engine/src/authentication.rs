@@ -112,12 +112,9 @@ impl Worker {
 pub(crate) fn encryption_parameter(data: &EncryptionData) -> Value {
     Value::from(Dictionary {
         types: DictionaryType { key: TypeCode::Byte, value: TypeCode::Object },
-        entries: [
-            (Value::Byte(0), Value::Byte(data.mode)),
-            (Value::Byte(1), Value::from(data.secret.to_vec())),
-        ]
-        .into_iter()
-        .collect(),
+        entries: [(Value::Byte(0), Value::Byte(data.mode)), (Value::Byte(1), Value::from(data.secret.to_vec()))]
+            .into_iter()
+            .collect(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use lampyris_realtime::directory::Transport;
 
 /// The part a listener plays in the way of a client: NameServer, then Master, then Game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,35 +29,6 @@ impl Role {
             Self::NameServer => "NameServer",
             Self::Master => "Master",
             Self::Game => "Game",
-        }
-    }
-}
-
-/// What carries the messages of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// Reliable UDP.
-    Udp,
-    /// TCP frames.
-    Tcp,
-    /// WebSocket.
-    Ws,
-    /// WebSocket over TLS.
-    Wss,
-}
-
-impl Transport {
-    /// Every transport.
-    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Ws, Self::Wss];
-
-    /// The name as logs write it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
         }
     }
 }
@@ -161,5 +133,13 @@ impl Default for Limits {
             inactivity_timeout: Duration::from_secs(10),
             close_grace: Duration::from_secs(5),
         }
+    }
+}
+
+impl Config {
+    /// The listener that is handed out for a role and transport.
+    #[must_use]
+    pub fn listener(&self, role: Role, transport: Transport) -> Option<&ListenerConfig> {
+        self.listeners.iter().find(|listener| listener.role == role && listener.transport == transport)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_transport::udp::{self, PeerHandle, Route};
@@ -9,8 +10,8 @@ use lampyris_wire::Protocol;
 use slotmap::{Key as _, KeyData};
 
 use crate::address::Reached;
-use crate::link::Link;
 use crate::connection::Connection;
+use crate::link::Link;
 use crate::message::{Content, ForwardedDatagrams, ForwardedHead, Home, Moved};
 use crate::worker::Datagram;
 use crate::{Config, ConnectionKey, ListenerId, Transport, Worker, WorkerId, WorkerMessage};
@@ -36,7 +37,8 @@ const MAX_REPLIES: usize = 1_024;
 impl Datagrams {
     pub(crate) fn new(config: &Config) -> Self {
         let udp_listeners = config.listeners.iter().enumerate().filter(|(_, l)| l.transport == Transport::Udp);
-        let limits = udp::ListenerLimits { peers: config.limits.connections_per_worker };
+        let limits =
+            udp::ListenerLimits { peers: config.limits.connections_per_worker, ..udp::ListenerLimits::DEFAULT };
         Self {
             listeners: udp_listeners
                 .map(|(at, _)| (ListenerId(at), udp::Listener::new(config.udp_secret, limits.clone())))
@@ -94,7 +96,7 @@ impl Worker {
         let Some(udp_listener) = self.datagrams.listeners.get_mut(&listener) else { return };
         let mut reply = Vec::new();
         match udp_listener.classify(now, from, bytes, &mut reply) {
-            Route::Known(PeerHandle(handle)) => {
+            Route::Known(PeerHandle(handle)) | Route::Moved(PeerHandle(handle)) => {
                 let key = ConnectionKey::from(KeyData::from_ffi(handle));
                 match self.moved_to(key) {
                     None => self.peer_datagram(now, key, local, from, bytes),
@@ -113,7 +115,7 @@ impl Worker {
                     self.datagrams.replies.push_back((Datagram { listener, to: from, from: local }, reply));
                 }
             }
-            Route::Accept(handshake) => self.accept_peer(now, listener, local, from, handshake, bytes),
+            Route::Accept(handshake) => self.accept_peer(now, listener, local, from, &handshake, bytes),
             Route::Ignore(_) => self.stats.datagrams_ignored += 1,
         }
     }
@@ -124,11 +126,11 @@ impl Worker {
         listener: ListenerId,
         local: Option<IpAddr>,
         from: SocketAddr,
-        handshake: udp::Handshake,
+        handshake: &udp::Handshake,
         bytes: &mut [u8],
     ) {
         let (id, challenge) = (handshake.peer_id, handshake.challenge);
-        let peer = udp::Peer::accept(now, handshake, self.udp_config());
+        let peer = udp::Peer::accept(now, from, handshake, Arc::clone(&self.transports.udp));
         let port = self.config.listeners.get(listener.0).map_or(0, |described| described.port);
         let unspecified = match from.ip() {
             IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
@@ -138,7 +140,7 @@ impl Worker {
         let link = Link::Udp(Box::new(peer));
         let Some(key) = self.insert(now, listener, reached, from, link, Protocol::GpBinaryV18) else { return };
         if let Some(udp_listener) = self.datagrams.listeners.get_mut(&listener) {
-            udp_listener.insert(id, challenge, PeerHandle(key.data().as_ffi()));
+            udp_listener.insert(id, challenge, from, PeerHandle(key.data().as_ffi()));
         }
         self.peer_datagram(now, key, local, from, bytes);
     }
@@ -153,17 +155,25 @@ impl Worker {
         bytes: &mut [u8],
     ) {
         let mut incoming = std::mem::take(&mut self.scratch.incoming);
+        let mut followed = None;
         if let Some(connection) = self.connection_mut(key)
             && let Link::Udp(peer) = &mut connection.link
         {
             let progressed = peer.receive(now, bytes, &mut incoming);
             if connection.remote != from && progressed {
                 tracing::debug!(old = %connection.remote, new = %from, "a client's address changed");
+                peer.follow(from);
+                followed = Some((connection.listener, peer.peer_id(), peer.challenge()));
                 connection.remote = from;
                 if let Some(local) = local {
                     connection.reached.local.set_ip(local);
                 }
             }
+        }
+        if let Some((listener, peer_id, challenge)) = followed
+            && let Some(udp_listener) = self.datagrams.listeners.get_mut(&listener)
+        {
+            udp_listener.follow(peer_id, challenge, from);
         }
         self.handle_incoming(now, key, &mut incoming, bytes);
         self.scratch.incoming = incoming;
@@ -206,7 +216,7 @@ impl Worker {
                 if finished {
                     self.forget_peer(key);
                 } else {
-                    self.arm(key);
+                    self.arm_connection(key);
                 }
             }
         }
@@ -235,11 +245,22 @@ impl Worker {
     }
 
     /// Makes the listener lead a peer's datagrams to that place.
-    pub(crate) fn point_listener_at(&mut self, connection: &Connection, place: ConnectionKey) {
+    fn point_listener_at(&mut self, connection: &Connection, place: ConnectionKey) {
         if let Link::Udp(peer) = &connection.link
             && let Some(udp_listener) = self.datagrams.listeners.get_mut(&connection.listener)
         {
-            udp_listener.insert(peer.peer_id(), peer.challenge(), PeerHandle(place.data().as_ffi()));
+            udp_listener.insert(peer.peer_id(), peer.challenge(), connection.remote, PeerHandle(place.data().as_ffi()));
+        }
+    }
+
+    /// Makes this worker's listener lead forwarded datagrams to a peer that moved here.
+    pub(crate) fn point_own_listener_at(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connection(key) else { return };
+        let Link::Udp(peer) = &connection.link else { return };
+        let (listener, peer_id, challenge, remote) =
+            (connection.listener, peer.peer_id(), peer.challenge(), connection.remote);
+        if let Some(udp_listener) = self.datagrams.listeners.get_mut(&listener) {
+            udp_listener.insert(peer_id, challenge, remote, PeerHandle(key.data().as_ffi()));
         }
     }
 

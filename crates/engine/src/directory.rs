@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_realtime::directory::request::*;
-use lampyris_realtime::directory::{Directory, Effect, Effects, GameServerId, MasterPeer, Settings};
-use lampyris_realtime::report::RoomReport;
+use lampyris_realtime::directory::request::{
+    FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest,
+};
+use lampyris_realtime::directory::{Directory, Effect, Effects, GameServerId, GameServerOffer, MasterPeer, Settings};
+use lampyris_realtime::room::RoomReport;
 use lampyris_realtime::room::request::JoinRequest;
 use rand::rngs::StdRng;
 
@@ -51,9 +53,9 @@ pub(crate) enum MasterOperation {
 impl DirectoryHost {
     pub(crate) fn new(config: &Config, rng: StdRng) -> Self {
         let mut directory = Directory::new(Settings::default(), rng);
-        let offers =
-            Transport::ALL.into_iter().filter(|transport| config.listener(Role::Game, *transport).is_some()).collect();
-        directory.game_server_up(LOCAL_GAME_SERVER, offers);
+        let served = Transport::ALL.into_iter().filter(|transport| config.listener(Role::Game, *transport).is_some());
+        let offer = GameServerOffer { transports: served.collect(), priority: 0 };
+        directory.game_server_up(LOCAL_GAME_SERVER, offer);
         Self { directory, effects: Effects::new() }
     }
 
@@ -71,10 +73,10 @@ impl DirectoryHost {
                 MasterOperation::CreateGame(request) => directory.create_game(now, peer, &request, effects),
                 MasterOperation::JoinGame(request) => directory.join_game(now, peer, &request, effects),
                 MasterOperation::JoinRandomGame(request) => directory.join_random(now, peer, &request, effects),
-                MasterOperation::JoinLobby(request) => directory.join_lobby(now, peer, &request, effects),
-                MasterOperation::LeaveLobby => directory.leave_lobby(now, peer, effects),
-                MasterOperation::FindFriends(request) => directory.find_friends(now, peer, &request, effects),
-                MasterOperation::LobbyStats(request) => directory.lobby_stats(now, peer, &request, effects),
+                MasterOperation::JoinLobby(request) => directory.join_lobby(peer, &request, effects),
+                MasterOperation::LeaveLobby => directory.leave_lobby(peer, effects),
+                MasterOperation::FindFriends(request) => directory.find_friends(peer, &request, effects),
+                MasterOperation::LobbyStats(request) => directory.lobby_stats(peer, &request, effects),
             },
         }
     }

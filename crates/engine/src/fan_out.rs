@@ -1,9 +1,9 @@
 //! One event to many receivers: encoded once per protocol, framed once per transport, appended to each output.
 
 use bytes::Bytes;
-use lampyris_transport::{tcp, ws};
+use lampyris_realtime::codes::key;
+use lampyris_transport::{Delivery, tcp, ws};
 use lampyris_wire::{EncodeError, Event, EventWriter, Message, MessageHead, Protocol, RawValue, Value};
-use lampyris_realtime::codes::parameter;
 
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +20,7 @@ impl Outgoing<'_> {
     /// Appends the whole message in clear.
     ///
     /// `decoded` keeps the data of a raised event once it had to be built for a receiver of another protocol.
-    fn encode(
-        &self,
-        protocol: Protocol,
-        decoded: &mut Option<Value>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
+    fn encode(&self, protocol: Protocol, decoded: &mut Option<Value>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match *self {
             Self::Message(message) => message.encode(protocol, out),
             Self::Event(event) => {
@@ -39,17 +34,17 @@ impl Outgoing<'_> {
             }
             Self::Raised { code, sender, data } => {
                 let mut writer = EventWriter::new(protocol, out, code, 1 + u8::from(data.is_some()));
-                writer.value(parameter::ACTOR_NR, &Value::Int(sender))?;
+                writer.value(key::ACTOR_NR, &Value::Int(sender))?;
                 match data {
                     Some(raw) if raw.protocol() == protocol && raw.is_canonical() => {
-                        writer.raw(parameter::DATA, raw);
+                        writer.raw(key::DATA, raw);
                     }
                     Some(raw) => {
                         let value = match decoded {
                             Some(value) => value,
                             None => decoded.insert(raw.decode().unwrap_or(Value::Null)),
                         };
-                        writer.value(parameter::DATA, value)?;
+                        writer.value(key::DATA, value)?;
                     }
                     None => {}
                 }
@@ -122,7 +117,7 @@ impl FanOut {
     pub(crate) fn tcp(&mut self, protocol: Protocol, outgoing: &Outgoing<'_>) -> Option<&[u8]> {
         let encoding = self.encoding(protocol, outgoing)?;
         if encoding.tcp.is_empty() {
-            tcp::write_frame(&mut encoding.tcp, 0, lampyris_transport::Delivery::Reliable, &encoding.message);
+            tcp::write_frame(&mut encoding.tcp, 0, Delivery::Reliable, &encoding.message);
         }
         Some(&encoding.tcp)
     }
@@ -131,7 +126,10 @@ impl FanOut {
     pub(crate) fn ws(&mut self, protocol: Protocol, outgoing: &Outgoing<'_>) -> Option<&[u8]> {
         let encoding = self.encoding(protocol, outgoing)?;
         if encoding.ws.is_empty() {
-            ws::write_message(&mut encoding.ws, protocol, &encoding.message);
+            match protocol {
+                Protocol::Json => ws::write_json_frame(&mut encoding.ws, &encoding.message),
+                _ => ws::write_frame(&mut encoding.ws, ws::Opcode::Binary, &encoding.message),
+            }
         }
         Some(&encoding.ws)
     }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use lampyris_realtime::codes::{Refusal, ReturnCode, event, key, operation};
 use lampyris_realtime::parameters::Fields;
-use lampyris_realtime::report::RoomReport;
 use lampyris_realtime::room::request::{
     ChangeGroups, GetProperties, JoinRequest, Leave, RaiseEvent, Route, SetProperties,
 };
-use lampyris_realtime::room::{DisconnectReason, Effect, Effects, Joiner, PeerKey, Room, RoomSettings, Seat};
+use lampyris_realtime::room::{
+    DisconnectReason, Effect, Effects, Joiner, PeerKey, Room, RoomReport, RoomSettings, Seat,
+};
 use lampyris_realtime::token::Token;
 use lampyris_transport::crypto::PayloadCipher;
 use lampyris_transport::{CloseCause, Delivery};
@@ -259,14 +260,7 @@ impl Worker {
         }
     }
 
-    fn create_room(
-        &mut self,
-        now: Duration,
-        mode: ReplyMode,
-        name: Arc<str>,
-        joiner: &Joiner,
-        request: JoinRequest,
-    ) {
+    fn create_room(&mut self, now: Duration, mode: ReplyMode, name: Arc<str>, joiner: &Joiner, request: JoinRequest) {
         let mut effects = std::mem::take(&mut self.rooms.effects);
         effects.clear();
         let settings = Arc::clone(&self.rooms.settings);
@@ -386,11 +380,8 @@ impl Worker {
         if let (Some(code), Some(connection)) = (reason.code(), self.connection(key))
             && connection.protocol != lampyris_wire::Protocol::Json
         {
-            let disconnect = Disconnect {
-                code: code.0,
-                debug_message: Some(code.name().to_owned()),
-                parameters: Parameters::new(),
-            };
+            let disconnect =
+                Disconnect { code: code.0, debug_message: Some(code.name().to_owned()), parameters: Parameters::new() };
             self.send(now, key, ReplyMode::UNASKED, &Message::Disconnect(disconnect));
         }
         let cause = match reason {

@@ -1,10 +1,11 @@
 //! Plain HTTP on the WebSocket ports: the demo page, and the answer to region pings of WebGL clients.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_transport::ws::{self, HttpExchange};
-use lampyris_transport::CloseCause;
+use lampyris_transport::{CloseCause, HttpRequest};
 
+use crate::link::Link;
 use crate::worker::Action;
 use crate::{ConnectionKey, Worker};
 
@@ -16,20 +17,25 @@ const ANY_ORIGIN: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
+const NOT_FOUND: &str = "Nothing here. Game clients connect by WebSocket: ws:// on this port, or wss:// if the port is \
+                         a secure one.\n";
+
 impl Worker {
     /// One plain HTTP request; the connection closes behind the answer.
-    pub(crate) fn http(&mut self, now: Duration, key: ConnectionKey, exchange: &HttpExchange) {
-        let config = self.config.clone();
+    pub(crate) fn http(&mut self, now: Duration, key: ConnectionKey, request: &HttpRequest) {
+        let config = Arc::clone(&self.config);
+        let path = request.path.trim_end_matches('/');
+        let asset = config.assets.get(if path.is_empty() { "/" } else { path });
         let Some((connection, _)) = self.sending(key) else { return };
         let out = &mut connection.out.buffer;
-        let path = exchange.path.trim_end_matches('/');
-        if PING_ROUTES.iter().any(|route| path.eq_ignore_ascii_case(route)) {
-            ws::respond_http(out, exchange, 200, PLAIN_TEXT, &[ANY_ORIGIN], b"pong\n");
-        } else if let Some(asset) = config.assets.get(if path.is_empty() { "/" } else { path }) {
-            ws::respond_http(out, exchange, 200, asset.content_type, &[], &asset.body);
-        } else {
-            let help: &[u8] = b"Nothing here. Game clients connect by WebSocket: ws:// on this port, or wss:// where the port is a secure one.\n";
-            ws::respond_http(out, exchange, 404, PLAIN_TEXT, &[], help);
+        if let Link::Ws(link) = &mut connection.link {
+            if PING_ROUTES.iter().any(|route| path.eq_ignore_ascii_case(route)) {
+                link.respond_http(200, PLAIN_TEXT, &[ANY_ORIGIN], b"pong\n", out);
+            } else if let Some(asset) = asset {
+                link.respond_http(200, asset.content_type, &[], &asset.body, out);
+            } else {
+                link.respond_http(404, PLAIN_TEXT, &[], NOT_FOUND.as_bytes(), out);
+            }
         }
         self.end(now, key, CloseCause::ByUs("answered a plain HTTP request"));
         self.actions.push_back(Action::Close(key));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lampyris_realtime::codes::{Refusal, ReturnCode, operation};
-use lampyris_transport::crypto::{self, PayloadCipher};
+use lampyris_transport::crypto::{EXPONENT_BYTES, KeyExchange, PayloadCipher};
 use lampyris_transport::{CloseCause, Delivery, Incoming, Init, server_time_ms};
 use lampyris_wire::{MessageHead, MessageKind, OperationResponse, Parameters, Protocol, RawRequest, Value, coerce};
 use rand::RngExt as _;
@@ -40,7 +40,7 @@ impl Worker {
                     self.message(now, key, channel, delivery, body.bytes(input));
                 }
                 Incoming::Http(request) => self.http(now, key, &request),
-                Incoming::Closed(cause) => self.close(now, key, cause),
+                Incoming::Closed(cause) => self.closed(now, key, cause),
             }
         }
     }
@@ -175,18 +175,22 @@ impl Worker {
         }
     }
 
-    fn exchange_keys(&mut self, key: ConnectionKey, client: Option<&Value>) -> Result<(Vec<u8>, PayloadCipher), Refusal> {
+    fn exchange_keys(
+        &mut self,
+        key: ConnectionKey,
+        client: Option<&Value>,
+    ) -> Result<(Vec<u8>, PayloadCipher), Refusal> {
         let Some(client) = client.and_then(coerce::bytes) else {
             return Err(Refusal::invalid("parameter 1: expected the client's public key as byte[]"));
         };
-        let mut exponent = [0u8; crypto::EXPONENT_BYTES];
+        let mut exponent = [0u8; EXPONENT_BYTES];
         self.rng.fill(&mut exponent);
         let Some(connection) = self.connection_mut(key) else { return Err(Refusal::denied("connection gone")) };
         connection.key_exchanges = connection.key_exchanges.saturating_add(1);
         if connection.key_exchanges > MAX_KEY_EXCHANGES {
             return Err(Refusal::denied(format!("at most {MAX_KEY_EXCHANGES} key exchanges on one connection")));
         }
-        crypto::respond(&exponent, &client)
+        KeyExchange::respond(&exponent, &client)
             .map_err(|error| Refusal::new(ReturnCode::INVALID_ENCRYPTION_PARAMETERS, error.to_string()))
     }
 

@@ -32,7 +32,9 @@ mod stats;
 mod timers;
 mod worker;
 
-pub use config::{Addresses, Asset, Config, HostName, Limits, ListenerConfig, ListenerId, Role, Transport};
+pub use config::{Addresses, Asset, Config, HostName, Limits, ListenerConfig, ListenerId, Role};
+pub use lampyris_realtime::directory::Transport;
+pub use lampyris_realtime::token::SealError;
 pub use message::{Moved, WorkerId, WorkerMessage};
 pub use stats::Stats;
 pub use worker::{Action, ConnectionKey, Datagram, Worker};

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_realtime::codes::{Refusal, key, operation};
-use lampyris_realtime::directory::{Effect, LobbyId, MasterPeer, request::*};
+use lampyris_realtime::directory::request::{
+    FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest,
+};
+use lampyris_realtime::directory::{Effect, LobbyId, MasterPeer};
 use lampyris_realtime::parameters::Fields;
 use lampyris_realtime::room::request::JoinRequest;
 use lampyris_realtime::token::Token;
@@ -112,7 +115,7 @@ impl Worker {
         self.next_master_peer += 1;
         let Some(connection) = self.connection_mut(key) else { return Err(Refusal::denied("connection gone")) };
         if let Some(data) = &token.encryption {
-            connection.cipher = Some(PayloadCipher::from_secret(&data.secret));
+            connection.cipher = PayloadCipher::from_pre_shared(&data.secret).ok();
         }
         let Session::Master(session) = &mut connection.session else {
             return Err(Refusal::denied("not on a Master"));
@@ -252,9 +255,7 @@ impl Worker {
         };
         let mut token = (*user.token).clone();
         token.expected_room = Some(room.to_string());
-        let address = self
-            .connection(key)
-            .and_then(|c| self.config.address_for(Role::Game, c.transport, &c.reached));
+        let address = self.connection(key).and_then(|c| self.config.address_for(Role::Game, c.transport, &c.reached));
         let Some(address) = address else {
             return refusal("no Game listener serves this transport").into_response(code);
         };

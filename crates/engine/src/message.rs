@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use lampyris_realtime::directory::{Effect, MasterPeer};
-use lampyris_realtime::report::RoomReport;
+use lampyris_realtime::room::RoomReport;
 
 use crate::connection::Connection;
 use crate::directory::DirectoryRequest;

@@ -36,12 +36,7 @@ impl Worker {
         connection.armed = Default::default();
         connection.out.flushing = false;
         let key = self.admit(connection);
-        if let Some(connection) = self.connection(key)
-            && let Some(home) = connection.home
-            && home.worker != self.id
-        {
-            self.point_own_listener_at(key);
-        }
+        self.point_own_listener_at(key);
         let join = match self.connection_mut(key).map(|connection| &mut connection.session) {
             Some(Session::Game(session)) => match std::mem::take(&mut session.stage) {
                 Stage::Moving(join) => Some(join),

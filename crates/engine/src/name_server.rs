@@ -53,10 +53,8 @@ impl Worker {
     /// The regions and the Master's address in each, for the client's own transport.
     fn regions(&self, key: ConnectionKey) -> Result<Parameters, Refusal> {
         let connection = self.connection(key).ok_or_else(no_address)?;
-        let address = self
-            .config
-            .address_for(Role::Master, connection.transport, &connection.reached)
-            .ok_or_else(no_address)?;
+        let address =
+            self.config.address_for(Role::Master, connection.transport, &connection.reached).ok_or_else(no_address)?;
         let region = self.config.region.as_deref().unwrap_or(UNNAMED_REGION);
         Ok(Parameters::from([
             (key::REGION, Value::StringArray(vec![Arc::from(region)])),

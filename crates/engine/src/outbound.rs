@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use lampyris_transport::{CloseCause, Delivery};
+use lampyris_realtime::codes::ReturnCode;
+use lampyris_transport::CloseCause;
 use lampyris_wire::{Disconnect, Message, OperationResponse, Parameters, Protocol};
 
 use crate::connection::{Connection, Deadline, ReplyMode};
 use crate::fan_out::{FanOut, Outgoing, encrypted_head};
-use crate::link::Link;
+use crate::link::{Link, send_udp};
 use crate::session::Session;
 use crate::worker::{Action, Scratch};
 use crate::{ConnectionKey, Worker};
@@ -69,15 +70,12 @@ impl Worker {
         }
         if connection.protocol != Protocol::Json && !matches!(connection.session, Session::Opening) {
             let code = match &cause {
-                CloseCause::Violation(_) => lampyris_realtime::codes::ReturnCode::OPERATION_INVALID,
-                CloseCause::Limit(_) => lampyris_realtime::codes::ReturnCode::OPERATION_LIMIT_REACHED,
-                _ => lampyris_realtime::codes::ReturnCode::OPERATION_DENIED,
+                CloseCause::Violation(_) => ReturnCode::OPERATION_INVALID,
+                CloseCause::Limit(_) => ReturnCode::OPERATION_LIMIT_REACHED,
+                _ => ReturnCode::OPERATION_DENIED,
             };
-            let disconnect = Disconnect {
-                code: code.0,
-                debug_message: Some(cause.to_string()),
-                parameters: Parameters::new(),
-            };
+            let disconnect =
+                Disconnect { code: code.0, debug_message: Some(cause.to_string()), parameters: Parameters::new() };
             self.send(now, key, ReplyMode::UNASKED, &Message::Disconnect(disconnect));
         }
         self.end_later(now, key, cause);
@@ -100,20 +98,30 @@ impl Worker {
         self.touch(key);
     }
 
-    /// Ends the connection now.
+    /// Ends the connection from this side, in the transport's own way.
     pub(crate) fn close(&mut self, now: Duration, key: ConnectionKey, cause: CloseCause) {
         let Some((connection, _)) = self.sending(key) else { return };
         connection.deadline = None;
-        if !matches!(cause, CloseCause::ByPeer) {
-            connection.link.close(now, &cause.to_string(), &mut connection.out.buffer);
-        }
-        let udp = connection.link.is_udp();
+        let reason = match cause {
+            CloseCause::ByUs(reason) | CloseCause::Limit(reason) | CloseCause::Timeout(reason) => reason,
+            _ => "closed by the server",
+        };
+        let mut incoming = Vec::new();
+        connection.link.close(now, reason, &mut incoming, &mut connection.out.buffer);
         self.end(now, key, cause);
-        if udp {
-            self.touch(key);
-        } else {
+        self.handle_incoming(now, key, &mut incoming, &[]);
+        self.touch(key);
+    }
+
+    /// The transport is done with the connection.
+    pub(crate) fn closed(&mut self, now: Duration, key: ConnectionKey, cause: CloseCause) {
+        self.end(now, key, cause);
+        if let Some(connection) = self.connection(key)
+            && !connection.link.is_udp()
+        {
             self.actions.push_back(Action::Close(key));
         }
+        self.touch(key);
     }
 
     /// The client is gone for the rules: it leaves its room and lobby, once.
@@ -162,16 +170,16 @@ fn deliver_to(
         let Some((head, body)) = encrypted_head(clear) else { return Ok(false) };
         scratch.message.clear();
         head.write(&mut scratch.message);
-        cipher.encrypt(body, &mut scratch.message);
-        let (channel, delivery) = (mode.channel, mode.delivery);
-        let out = &mut connection.out.buffer;
-        connection.link.send(now, protocol, channel, delivery, &scratch.message, out)?;
+        if cipher.encrypt(body, &mut scratch.message).is_err() {
+            return Ok(false);
+        }
+        connection.link.send(now, mode, &scratch.message, &mut connection.out.buffer)?;
         return Ok(true);
     }
     match &mut connection.link {
         Link::Udp(peer) => {
             let Some(message) = fan_out.shared(protocol, outgoing) else { return Ok(false) };
-            peer.send(now, mode.channel, mode.delivery, &message)?;
+            send_udp(peer, now, mode, &message)?;
         }
         Link::Tcp(_) => {
             let Some(frame) = fan_out.tcp(protocol, outgoing) else { return Ok(false) };

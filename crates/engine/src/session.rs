@@ -91,10 +91,7 @@ pub(crate) enum Stage {
     /// On its way to the worker of its room, with the join that is to be done there.
     Moving(Box<Join>),
     /// In a room, as that actor.
-    Joined {
-        room: RoomKey,
-        actor: i32,
-    },
+    Joined { room: RoomKey, actor: i32 },
 }
 
 /// A join or create that was read but not yet done.

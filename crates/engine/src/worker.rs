@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_realtime::directory::{LobbyId, MasterPeer};
-use lampyris_realtime::token::{TokenKey, TokenKeys};
-use lampyris_transport::{CloseCause, Incoming, tcp, ws};
+use lampyris_realtime::token::{SealError, TokenKey, TokenKeys};
+use lampyris_transport::{CloseCause, Incoming, tcp, udp, ws};
 use lampyris_wire::Protocol;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -22,7 +22,7 @@ use crate::game::Rooms;
 use crate::link::Link;
 use crate::session::Session;
 use crate::timers::{Armed, Timers};
-use crate::{Config, ListenerId, Stats, Transport, WorkerId, WorkerMessage};
+use crate::{Config, Limits, ListenerId, Stats, Transport, WorkerId, WorkerMessage};
 
 slotmap::new_key_type! {
     /// Name of a connection on its worker; never used again for another one.
@@ -69,6 +69,7 @@ pub struct Worker {
     pub(crate) rng: StdRng,
     pub(crate) tokens: TokenKeys,
     pub(crate) wire_limits: lampyris_wire::Limits,
+    pub(crate) transports: TransportConfigs,
     connections: SlotMap<ConnectionKey, Slot>,
     open_connections: usize,
     per_address: HashMap<IpAddr, usize>,
@@ -92,6 +93,25 @@ pub struct Worker {
     pub(crate) scratch: Scratch,
     pub(crate) stats: Stats,
     shutting_down: bool,
+}
+
+/// What the connections of each transport share.
+#[derive(Debug)]
+pub(crate) struct TransportConfigs {
+    pub(crate) udp: Arc<udp::Config>,
+    tcp: Arc<tcp::Config>,
+    ws: Arc<ws::Config>,
+}
+
+impl TransportConfigs {
+    fn new(limits: &Limits, wire: lampyris_wire::Limits) -> Self {
+        let inactivity = limits.inactivity_timeout;
+        Self {
+            udp: Arc::new(udp::Config { wire, queued_bytes: limits.queued_bytes_per_peer, ..udp::Config::SERVER }),
+            tcp: Arc::new(tcp::Config { limits: wire, inactivity }),
+            ws: Arc::new(ws::Config { limits: wire, inactivity, ..ws::Config::default() }),
+        }
+    }
 }
 
 /// Who waits for a deadline.
@@ -128,21 +148,27 @@ const MAX_SPARE_BYTES: usize = 32 * 1_024;
 
 impl Worker {
     /// A worker without connections. `seed` is fresh secret randomness (in tests: any number).
-    #[must_use]
-    pub fn new(id: WorkerId, config: Arc<Config>, seed: [u8; 32]) -> Self {
+    ///
+    /// # Errors
+    /// The cryptographic library failed to make the key for tokens.
+    pub fn new(id: WorkerId, config: Arc<Config>, seed: [u8; 32]) -> Result<Self, SealError> {
+        let tokens = TokenKeys::new(TokenKey::derive(&config.token_secret)?);
         let wire_limits =
             lampyris_wire::Limits { message_bytes: config.limits.message_bytes, ..lampyris_wire::Limits::DEFAULT };
+        let mut rng = StdRng::from_seed(seed);
+        let directory_rng = StdRng::from_rng(&mut rng);
         let mut worker = Self {
             id,
-            rng: StdRng::from_seed(seed),
-            tokens: TokenKeys::new(TokenKey::derive(&config.token_secret)),
+            rng,
+            tokens,
             wire_limits,
+            transports: TransportConfigs::new(&config.limits, wire_limits),
             connections: SlotMap::with_key(),
             open_connections: 0,
             per_address: HashMap::new(),
             datagrams: Datagrams::new(&config),
             rooms: Rooms::default(),
-            directory: (id == WorkerId::DIRECTORY).then(|| Box::new(DirectoryHost::new(&config))),
+            directory: (id == WorkerId::DIRECTORY).then(|| Box::new(DirectoryHost::new(&config, directory_rng))),
             master_peers: HashMap::new(),
             next_master_peer: 0,
             lobbies: HashMap::new(),
@@ -158,7 +184,7 @@ impl Worker {
             config,
         };
         worker.arm_directory();
-        worker
+        Ok(worker)
     }
 
     /// A stream was accepted (TCP, or TCP with TLS to come: call it once the handshake is done). `None`: refused by a
@@ -171,18 +197,16 @@ impl Worker {
         remote: SocketAddr,
     ) -> Option<ConnectionKey> {
         let transport = self.config.listeners.get(listener.0)?.transport;
-        let limits = &self.config.limits;
         let (link, protocol) = match transport {
             Transport::Udp => return None,
             Transport::Tcp => {
-                let connection = tcp::ServerConnection::new(now, limits.message_bytes, limits.inactivity_timeout);
+                let connection = tcp::ServerConnection::new(now, Arc::clone(&self.transports.tcp));
                 (Link::Tcp(Box::new(connection)), Protocol::GpBinaryV18)
             }
             Transport::Ws | Transport::Wss => {
                 let mut session_id = [0u8; 16];
                 self.rng.fill(&mut session_id);
-                let connection =
-                    ws::ServerConnection::new(now, session_id, limits.message_bytes, limits.inactivity_timeout);
+                let connection = ws::ServerConnection::new(now, Arc::clone(&self.transports.ws), session_id);
                 (Link::Ws(Box::new(connection)), Protocol::GpBinaryV18)
             }
         };
@@ -372,6 +396,13 @@ impl Worker {
         self.handle_incoming(now, key, &mut incoming, &[]);
         self.scratch.incoming = incoming;
         self.touch(key);
+    }
+
+    /// Watches a connection's deadlines.
+    pub(crate) fn arm_connection(&mut self, key: ConnectionKey) {
+        let Some(Slot::Here(connection)) = self.connections.get_mut(key) else { return };
+        let next = connection.next_timeout();
+        self.timers.arm(Owner::Connection(key), &mut connection.armed, next);
     }
 
     /// Lists a connection for output and watches its deadlines, after anything that may have changed them.

@@ -1,1 +1,22 @@
-//! placeholder
+//! The server around the node: sockets, threads, TLS, life cycle.
+//!
+//! One worker thread per core runs an explicit poll loop over its own sockets and one [`lampyris_engine::Worker`];
+//! beside them a small control plane waits for signals and for workers that fail. Workers share nothing: connections
+//! and messages that change worker go through bounded channels.
+
+mod assets;
+mod counters;
+mod error;
+mod host;
+mod net;
+mod options;
+mod server;
+mod state;
+
+pub use counters::Counters;
+pub use error::{RunError, StartError};
+pub use host::interface_addresses;
+pub use lampyris_engine::{HostName, Limits, ListenerConfig, Role, Transport};
+pub use net::bind::BoundAddress;
+pub use options::{Options, default_listeners};
+pub use server::{Phase, Server, run};

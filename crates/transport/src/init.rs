@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn the_v3_form_is_read_as_captured() {
         let init = parsed(&captured("init-v3"));
-        let token = Some(vec![1, 2, 3].into());
+        let token = Some(vec![1_u8, 2, 3].into());
         assert_eq!(init, Init { token, custom_data: Some("hey".into()), ..plain(Protocol::GpBinaryV18) });
     }
 

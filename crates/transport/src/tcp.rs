@@ -22,11 +22,11 @@ use crate::{Body, CloseCause, Delivery, Incoming, server_time_ms};
 /// Length of the header before a message.
 pub const HEADER_BYTES: usize = 7;
 
-const MESSAGE_FRAME: u8 = 0xFB;
+pub(crate) const MESSAGE_FRAME: u8 = 0xFB;
 const PING_FRAME: u8 = 0xF0;
 const PING_BYTES: usize = 5;
 const PING_RESULT_BYTES: usize = 9;
-const TLS_HANDSHAKE: u8 = 0x16;
+pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Shortest message: magic byte and type.
 const MIN_MESSAGE_BYTES: usize = 2;
@@ -349,6 +349,17 @@ impl Frame {
             _ => Ok(Self::Ping(frame.without_head(1))),
         }
     }
+}
+
+/// Takes the frame header off a message that may carry one, as the init does on WebSocket.
+pub(crate) fn unframe(body: Body, input: &[u8]) -> Result<Body, CloseCause> {
+    let bytes = body.bytes(input);
+    let &[MESSAGE_FRAME, a, b, c, d, ..] = bytes else { return Ok(body) };
+    let (length, found) = (u32::from_be_bytes([a, b, c, d]), bytes.len());
+    if usize::try_from(length) != Ok(found) || found < HEADER_BYTES {
+        return Err(CloseCause::Violation(format!("expected a frame of {length} bytes, found {found}")));
+    }
+    Ok(body.without_head(HEADER_BYTES))
 }
 
 fn delivery_from(byte: u8) -> Result<Delivery, CloseCause> {

@@ -5,9 +5,7 @@
 mod common;
 
 use common::{hex, matches, message_kind, vectors};
-use lampyris_wire::{
-    DecodeError, EventWriter, Limits, Message, MessageHead, MessageKind, Protocol, RawRequest, Value,
-};
+use lampyris_wire::{DecodeError, EventWriter, Limits, Message, MessageHead, MessageKind, Protocol, RawRequest, Value};
 use serde_json::Value as Json;
 
 const BINARY: [(Protocol, &str); 2] =

@@ -94,11 +94,12 @@ impl JoinRandomRequest {
             Value::Bool(create) => Some(*create),
             other => coerce::byte(other).map(|mode| mode == 1),
         };
-        let created = properties::game(fields.table(key::PROPERTIES, "Properties")?, Usage::Create)?;
+        let created =
+            properties::game(fields.table(key::PROPERTIES, "Properties")?.unwrap_or_default(), Usage::Create)?;
         let flags = fields.int(key::ROOM_OPTION_FLAGS, "RoomOptionFlags")?.map(RoomFlags);
         let check_users = fields.bool(key::CHECK_USER_ON_JOIN, "CheckUserOnJoin")?.unwrap_or(false);
         Ok(Self {
-            filter: Filter::new(fields.table(key::GAME_PROPERTIES, "filter")?)?,
+            filter: Filter::new(fields.table(key::GAME_PROPERTIES, "filter")?.unwrap_or_default())?,
             mode: fields
                 .get(key::MATCHMAKING_TYPE, "MatchmakingType", "a matchmaking mode 0..=2", mode)?
                 .unwrap_or_default(),

@@ -19,23 +19,23 @@ pub enum Transport {
     /// TCP.
     Tcp,
     /// WebSocket.
-    WebSocket,
+    Ws,
     /// WebSocket over TLS.
-    SecureWebSocket,
+    Wss,
 }
 
 impl Transport {
     /// Every transport.
-    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::WebSocket, Self::SecureWebSocket];
+    pub const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Ws, Self::Wss];
 
-    /// Its name in messages.
+    /// Its name in logs, messages and addresses.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::WebSocket => "WebSocket",
-            Self::SecureWebSocket => "secure WebSocket",
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
         let mut drained = server(0, 0);
         drained.load.in_rotation = false;
         let mut other = server(0, 0);
-        other.offer.transports = [Transport::SecureWebSocket].into_iter().collect();
+        other.offer.transports = [Transport::Wss].into_iter().collect();
         assert_eq!(picks(vec![server(0, 100), drained, other]), [0, 0, 0]);
     }
 

@@ -58,9 +58,9 @@ fn without_a_game_server_for_the_transport_no_room_is_made() {
     world.directory.game_server_lost(world.now, GAME, &mut world.effects);
     let udp = world.peer(1);
     assert_eq!(world.create(udp, &named("room")), Err(SERVER_FULL));
-    world.server_up(loner, [Transport::SecureWebSocket].into_iter().collect());
+    world.server_up(loner, [Transport::Wss].into_iter().collect());
     assert_eq!(world.create(udp, &named("room")), Err(SERVER_FULL));
-    let browser = world.peer_over(2, Transport::SecureWebSocket);
+    let browser = world.peer_over(2, Transport::Wss);
     assert!(world.create(browser, &named("room")).is_ok());
     world.report_of(loner, "room", created(&lobby(""), listing(4)));
     assert_eq!(world.join(udp, &named("room")), Err(-1));

@@ -207,6 +207,17 @@ mod tests {
     }
 
     #[test]
+    fn a_command_acknowledged_while_it_is_due_is_not_sent_again() {
+        let mut lane = Lane::starting_at(1);
+        lane.push(Purpose::Ping, Bytes::new());
+        lane.started(flight());
+        lane.visit_flights(|_, _, _| true);
+        assert!(lane.has_work() && lane.next_due().is_some_and(|(number, _)| number == 1));
+        lane.acknowledge(1);
+        assert!(!lane.has_work() && lane.next_due().is_none());
+    }
+
+    #[test]
     fn the_window_holds_back_what_the_receiver_would_refuse() {
         let mut lane = Lane::starting_at(1);
         for _ in 0..SEND_WINDOW + 1 {

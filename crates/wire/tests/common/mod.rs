@@ -97,9 +97,7 @@ pub fn matches(value: &Value, json: &Json) -> bool {
             let expected = elements(json);
             kind == "double[]" && v.iter().map(|v| v.to_bits()).eq(expected.iter().map(|v| bits(v.as_str().unwrap())))
         }
-        Value::StringArray(v) => {
-            kind == "string[]" && v.iter().map(|v| Json::from(v.as_ref())).eq(elements(json))
-        }
+        Value::StringArray(v) => kind == "string[]" && v.iter().map(|v| Json::from(v.as_ref())).eq(elements(json)),
         Value::CustomArray { code, elements: bodies } => {
             let expected = elements(json);
             kind == "custom[]"

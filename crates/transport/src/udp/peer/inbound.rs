@@ -249,6 +249,11 @@ impl Peer {
         if command.flags & RELIABLE == 0 {
             return;
         }
+        // Clients break at a channel that they do not have, in an acknowledgement too.
+        if command.channel != CONTROL_CHANNEL && command.channel >= self.channels {
+            self.stats.channel_out_of_range += 1;
+            return;
+        }
         if self.acks.len() >= MAX_ACKS {
             self.stats.acks_dropped += 1;
             return;

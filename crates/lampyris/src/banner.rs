@@ -1,0 +1,135 @@
+//! What an operator needs at start: where the server listens, and what to type into which client.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use lampyris_server::{HostName, Options, Role, Server, Transport, interface_addresses};
+
+/// The text printed when every listener accepts.
+pub(crate) struct Banner<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) options: &'a Options,
+    pub(crate) color: bool,
+}
+
+impl Banner<'_> {
+    fn title(&self, f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+        if self.color { writeln!(f, "\n\x1b[1;33m{text}\x1b[0m") } else { writeln!(f, "\n{text}") }
+    }
+
+    /// Ports of a role and transport, the one handed out first.
+    fn ports(&self, role: Role, transport: Transport) -> Vec<u16> {
+        let mut ports = Vec::new();
+        for bound in self.server.addresses() {
+            if bound.role == role && bound.transport == transport && !ports.contains(&bound.address.port()) {
+                ports.push(bound.address.port());
+            }
+        }
+        ports
+    }
+
+    fn name_server_port(&self, transport: Transport) -> u16 {
+        self.ports(Role::NameServer, transport).first().copied().unwrap_or_default()
+    }
+
+    /// The address that other machines can most likely use.
+    fn address(&self) -> IpAddr {
+        let bound = self.options.bind.iter().copied().find(|ip| !ip.is_unspecified());
+        self.options
+            .public_ip
+            .or(bound)
+            .or_else(|| interface_addresses().into_iter().find(IpAddr::is_ipv4))
+            .unwrap_or_else(|| Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn web_host(&self) -> String {
+        match (&self.options.public_host, self.address()) {
+            (HostName::Fixed(name), _) => name.clone(),
+            (HostName::Auto, IpAddr::V4(ip)) => ip.to_string(),
+            (HostName::Auto, IpAddr::V6(ip)) => format!("[{ip}]"),
+        }
+    }
+
+    fn listeners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let everywhere = "every address of this machine".to_owned();
+        let bind = self.options.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        self.title(f, &format!("Listening on {}", if bind.is_empty() { everywhere } else { bind }))?;
+        writeln!(f, "  {:<12}{:<14}{:<8}{:<12}wss", "", "udp", "tcp", "ws")?;
+        for role in Role::ALL {
+            let cell =
+                |transport| self.ports(role, transport).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let [udp, tcp, ws, wss] = Transport::ALL.map(cell);
+            writeln!(f, "  {:<12}{udp:<14}{tcp:<8}{ws:<12}{wss}", role.name())?;
+        }
+        Ok(())
+    }
+
+    fn pun(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.title(f, "PUN 2 and Realtime: PhotonServerSettings (App Id: any text; Fixed Region: empty)")?;
+        let (address, host) = (self.address().to_string(), self.web_host());
+        let width = address.len().max(host.len()).max("Server".len()) + 2;
+        writeln!(f, "  Use Name Server  {:<width$}{:<7}Protocol", "Server", "Port")?;
+        let rows = [
+            (Transport::Udp, &address, "Udp"),
+            (Transport::Tcp, &address, "Tcp"),
+            (Transport::Ws, &host, "WebSocket"),
+            (Transport::Wss, &host, "WebSocketSecure"),
+        ];
+        for (transport, server, protocol) in rows {
+            writeln!(f, "  {:<17}{server:<width$}{:<7}{protocol}", "yes", self.name_server_port(transport))?;
+        }
+        Ok(())
+    }
+
+    fn javascript(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.title(f, "Photon JavaScript (application id: any text)")?;
+        for (transport, protocol) in [(Transport::Ws, "Ws"), (Transport::Wss, "Wss")] {
+            let (scheme, host, port) = (transport.name(), self.web_host(), self.name_server_port(transport));
+            writeln!(
+                f,
+                "  new Photon.LoadBalancing.LoadBalancingClient(Photon.ConnectionProtocol.{protocol}, \"my-game\", \"1.0\")"
+            )?;
+            writeln!(
+                f,
+                "    .setNameServerAddress(\"{scheme}://{host}:{port}\"), then .connectToRegionMaster(\"any\")"
+            )?;
+        }
+        Ok(())
+    }
+
+    fn browser(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.web_host();
+        self.title(f, "Demo page")?;
+        writeln!(f, "  http://{host}:{}/", self.name_server_port(Transport::Ws))?;
+        writeln!(f, "  https://{host}:{}/", self.name_server_port(Transport::Wss))?;
+        let Some(certificate) = self.server.certificate() else { return Ok(()) };
+        let summary = certificate.identity.summary();
+        self.title(f, "Certificate")?;
+        writeln!(f, "  {} covers {}", certificate.server_pem.display(), summary.names.join(", "))?;
+        if let Some(ca) = &certificate.ca_pem {
+            let ca = ca.display();
+            writeln!(f, "  Clients must trust {ca} once:")?;
+            writeln!(f, "    Firefox   Settings, Certificates, View, Authorities, Import: trust it for websites")?;
+            writeln!(f, "    Chromium  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n Lampyris -i {ca}")?;
+            writeln!(
+                f,
+                "    Debian    cp {ca} /usr/local/share/ca-certificates/lampyris.crt && update-ca-certificates"
+            )?;
+            writeln!(f, "    Windows   certutil -addstore Root ca.pem")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Banner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(f)?;
+        writeln!(f, "Lampyris {version}, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients")?;
+        self.listeners(f)?;
+        self.pun(f)?;
+        self.javascript(f)?;
+        self.browser(f)?;
+        writeln!(f)
+    }
+}

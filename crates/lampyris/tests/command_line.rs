@@ -1,0 +1,136 @@
+//! The real binary: usage, start errors, exit codes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn lampyris() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lampyris"));
+    command.env_clear().env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    lampyris().args(args).output().unwrap()
+}
+
+/// The one line that starts with `error:`.
+fn error_of(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    lines[0].to_owned()
+}
+
+fn start(state: &Path, more: &[&str]) -> Child {
+    lampyris()
+        .args(["--bind", "127.0.0.1", "--free-ports", "--workers", "2", "--state-dir"])
+        .arg(state)
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn version_is_printed_on_stdout() {
+    let output = output(&["version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("lampyris {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_says_what_was_expected() {
+    for (args, expected) in [
+        (&["--wrokers", "2"][..], "--workers"),
+        (&["--workers", "0"], "1..=1024"),
+        (&["--public-ip", "example.org"], "invalid IP address"),
+        (&["--public-host", "wss://example.org:1"], "without scheme and port"),
+        (&["--port-offset", "40000"], "at most"),
+        (&["--log", "lampyris=loud"], "expected error, warn, info"),
+    ] {
+        let mut command = lampyris();
+        let output = command.args(args).arg("--state-dir=/proc/no-such-folder").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(expected), "{args:?}: {text}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn an_unusable_state_folder_is_told_with_its_path() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let output = output(&["--free-ports", "--state-dir", path]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = error_of(&output);
+    assert!(error.contains(path) && error.contains("--state-dir"), "{error}");
+}
+
+#[test]
+fn no_state_folder_at_all_is_told() {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let output = output(&["--free-ports"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error_of(&output).contains("--state-dir"));
+}
+
+#[test]
+fn a_damaged_certificate_is_told_with_its_path() {
+    let state = tempfile::tempdir().unwrap();
+    std::fs::create_dir(state.path().join("certs")).unwrap();
+    std::fs::write(state.path().join("certs/server.pem"), "nothing").unwrap();
+    let output = start(state.path(), &[]).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(error_of(&output).contains("certs/server.pem holds no certificate"));
+}
+
+#[test]
+fn a_port_in_use_is_told_with_role_transport_and_remedy() {
+    // Some port whose distance to the NameServer's TCP port, the first TCP port to be bound, is a legal offset.
+    let (occupied, offset) = std::iter::repeat_with(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
+        .find_map(|listener| {
+            let offset = listener.local_addr().unwrap().port().checked_sub(4533)?;
+            (offset <= u16::MAX - 27002).then_some((listener, offset))
+        })
+        .unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let output = lampyris()
+        .args(["--bind=127.0.0.1", "--workers=2", "--port-offset", &offset.to_string(), "--state-dir"])
+        .arg(state.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = error_of(&output);
+    let port = occupied.local_addr().unwrap().port();
+    assert!(error.contains(&format!("port {port} of the NameServer listener for tcp is in use")), "{error}");
+    assert!(error.contains("--port-offset") && error.contains("--bind"), "{error}");
+    assert!(output.stdout.is_empty(), "not ready");
+}
+
+#[test]
+fn it_tells_where_it_listens_gets_ready_and_stops_on_sigterm() {
+    let state = tempfile::tempdir().unwrap();
+    let mut server = start(state.path(), &["--public-host", "play.example.org"]);
+    let mut ready = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let pid = rustix::process::Pid::from_child(&server);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let mut talk = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut talk).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0), "{talk}");
+    assert!(ready.starts_with("ready"), "{ready:?}\n{talk}");
+    for expected in
+        ["PhotonServerSettings", "WebSocketSecure", "wss://play.example.org:", "ca.pem", "http://play.example.org:"]
+    {
+        assert!(talk.contains(expected), "{expected} is missing in {talk}");
+    }
+    assert!(!talk.contains('\u{1b}'), "NO_COLOR is respected");
+    assert!(state.path().join("secrets/token.key").exists());
+}

@@ -1,0 +1,428 @@
+//! A worker's poll loop.
+//!
+//! One turn: wait; take letters of other workers; accept; receive datagrams; read each ready stream once; let time
+//! pass; then do what the node asks for: write each dirty stream once, send datagrams, send letters. Readiness is
+//! edge-triggered: what a turn's budget leaves unread stays in a list and is gone on with next turn, without waiting.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lampyris_engine::{Action, ConnectionKey, ListenerId, Moved, Worker, WorkerId};
+use lampyris_transport::CloseCause;
+use mio::{Events, Interest, Poll, Token};
+use rustls::ServerConfig;
+use slotmap::{Key as _, KeyData, SecondaryMap, SlotMap};
+
+use super::accept::{AcceptPause, TcpPort};
+use super::bind::WorkerSockets;
+use super::datagram::{Batch, UdpPort, send_all};
+use super::handshakes::Handshakes;
+use super::post::{Letter, Post, RETRY};
+use super::stream::{Buffers, Phase, Progress, Stream, StreamKey};
+use crate::Counters;
+
+/// Events taken by one wait.
+const EVENTS: usize = 1024;
+/// Letters taken in one turn.
+const LETTERS_PER_TURN: usize = 1024;
+/// Streams in handshake that are served in one turn: each may cost a signature.
+const HANDSHAKES_PER_TURN: usize = 16;
+/// Time for the last bytes to a peer and for its end of the connection.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+/// Streams that may linger; beyond, sockets are closed at once.
+const LINGERING: usize = 4096;
+/// Time for goodbyes when the server stops.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// The waker's token; sockets of listeners follow, streams have their key, which is larger.
+pub(crate) const WAKE: Token = Token(0);
+const FIRST_SOCKET: usize = 1;
+
+/// A worker's poll loop with everything it owns.
+pub(crate) struct Driver {
+    pub(crate) worker: Worker,
+    poll: Poll,
+    clock: Instant,
+    pub(crate) tcp: Vec<TcpPort>,
+    udp: Vec<UdpPort>,
+    streams: SlotMap<StreamKey, Stream>,
+    by_connection: SecondaryMap<ConnectionKey, StreamKey>,
+    ready: VecDeque<StreamKey>,
+    ended: Vec<(StreamKey, CloseCause)>,
+    closing: VecDeque<(Duration, StreamKey)>,
+    pub(crate) handshakes: Handshakes,
+    pub(crate) accept_pause: AcceptPause,
+    post: Post,
+    mail: bool,
+    deferred: bool,
+    buffers: Buffers,
+    batch: Batch,
+    outgoing: Vec<u8>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        worker: Worker,
+        poll: Poll,
+        clock: Instant,
+        sockets: WorkerSockets,
+        tls: impl Fn(ListenerId) -> Option<Arc<ServerConfig>>,
+        post: Post,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        let mut tcp: Vec<_> = sockets.tcp.into_iter().map(|(id, socket)| TcpPort::new(id, socket, tls(id))).collect();
+        let mut udp =
+            sockets.udp.into_iter().map(|(id, socket)| UdpPort::new(id, socket)).collect::<io::Result<Vec<_>>>()?;
+        let mut tokens = (FIRST_SOCKET..).map(Token);
+        let tcp_sources = tcp.iter_mut().map(|port| &mut port.socket as &mut dyn mio::event::Source);
+        let udp_sources = udp.iter_mut().map(|port| &mut port.socket as &mut dyn mio::event::Source);
+        for (source, token) in udp_sources.chain(tcp_sources).zip(&mut tokens) {
+            poll.registry().register(source, token, Interest::READABLE)?;
+        }
+        Ok(Self {
+            worker,
+            poll,
+            clock,
+            tcp,
+            udp,
+            streams: SlotMap::with_key(),
+            by_connection: SecondaryMap::new(),
+            ready: VecDeque::new(),
+            ended: Vec::new(),
+            closing: VecDeque::new(),
+            handshakes: Handshakes::default(),
+            accept_pause: AcceptPause::default(),
+            post,
+            mail: false,
+            deferred: false,
+            buffers: Buffers::new(),
+            batch: Batch::new(),
+            outgoing: Vec::new(),
+            counters,
+        })
+    }
+
+    /// Serves until `stop`, then says goodbye to everyone.
+    pub(crate) fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !stop.load(Ordering::Acquire) {
+            self.turn(&mut events, None)?;
+        }
+        self.drain(&mut events)
+    }
+
+    /// Takes no one new, tells everyone goodbye and waits a moment for the last bytes to go.
+    fn drain(&mut self, events: &mut Events) -> io::Result<()> {
+        for mut port in self.tcp.drain(..) {
+            self.poll.registry().deregister(&mut port.socket)?;
+        }
+        self.streams.retain(|_, stream| !stream.is_handshaking());
+        let until = self.clock.elapsed() + DRAIN;
+        self.worker.shut_down(self.clock.elapsed());
+        self.act(self.clock.elapsed());
+        while (self.worker.connection_count() > 0 || !self.streams.is_empty()) && self.clock.elapsed() < until {
+            self.turn(events, Some(until))?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, events: &mut Events, until: Option<Duration>) -> io::Result<()> {
+        let wait = self.wait_time(until);
+        match self.poll.poll(events, wait) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let now = self.clock.elapsed();
+        for event in events.iter() {
+            self.note(event);
+        }
+        self.take_letters(now);
+        self.accept_all(now);
+        for port in self.udp.iter_mut().filter(|port| port.ready) {
+            port.receive(now, &mut self.worker, &mut self.batch, &self.counters);
+        }
+        self.serve_streams(now);
+        self.expire(now);
+        if self.worker.next_timeout().is_some_and(|due| due <= now) {
+            self.worker.handle_timeout(now);
+        }
+        self.act(now);
+        Ok(())
+    }
+
+    /// How long nothing will happen of itself; `None` = for ever.
+    fn wait_time(&self, until: Option<Duration>) -> Option<Duration> {
+        let paused = self.accept_pause.until;
+        let unfinished = self.mail
+            || !self.ready.is_empty()
+            || self.udp.iter().any(|port| port.ready)
+            || (paused.is_none() && self.tcp.iter().any(|port| port.ready));
+        if unfinished {
+            return Some(Duration::ZERO);
+        }
+        let now = self.clock.elapsed();
+        let closing = self.closing.front().map(|(deadline, _)| *deadline);
+        let retry = self.deferred.then(|| now + RETRY);
+        [self.worker.next_timeout(), self.handshakes.next_deadline(), closing, paused, retry, until]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|deadline| deadline.saturating_sub(now))
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        let token = event.token();
+        if token == WAKE {
+            self.mail = true;
+            return;
+        }
+        let index = token.0 - FIRST_SOCKET;
+        if let Some(port) = self.udp.get_mut(index) {
+            port.ready = true;
+        } else if let Some(port) = index.checked_sub(self.udp.len()).and_then(|index| self.tcp.get_mut(index)) {
+            port.ready = true;
+        } else {
+            self.note_stream(StreamKey::from(KeyData::from_ffi(token.0 as u64)), event);
+        }
+    }
+
+    fn note_stream(&mut self, key: StreamKey, event: &mio::event::Event) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.read_closed |= event.is_read_closed() || event.is_error();
+        if (event.is_readable() || stream.read_closed) && !stream.queued {
+            stream.queued = true;
+            self.ready.push_back(key);
+        }
+        if event.is_writable() && std::mem::take(&mut stream.blocked) {
+            self.flush(key);
+        }
+    }
+
+    fn take_letters(&mut self, now: Duration) {
+        if !std::mem::take(&mut self.mail) {
+            return;
+        }
+        for _ in 0..LETTERS_PER_TURN {
+            match self.post.receive() {
+                Some(Letter::Message(message)) => self.worker.handle_message(now, message),
+                Some(Letter::Stream(stream, moved)) => self.take_in(now, *stream, moved),
+                None => return,
+            }
+        }
+        self.mail = true;
+    }
+
+    /// A stream that another worker handed over goes on here.
+    fn take_in(&mut self, now: Duration, mut stream: Stream, moved: Box<Moved>) {
+        let connection = self.worker.attach(now, moved);
+        stream.phase = Phase::Open(connection);
+        match self.insert(now, stream) {
+            Ok(key) => self.flush(key),
+            Err(error) => self.worker.stream_ended(now, connection, CloseCause::Lost(error.to_string())),
+        }
+    }
+
+    /// Starts to watch a stream's socket. One that fails to be watched is closed; the node is told.
+    pub(crate) fn insert(&mut self, now: Duration, stream: Stream) -> io::Result<StreamKey> {
+        let phase = stream.phase;
+        let key = self.streams.insert(stream);
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(key) };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut stream.socket, token_of(key), interest) {
+            self.streams.remove(key);
+            if let Phase::Open(connection) = phase {
+                self.worker.stream_ended(now, connection, CloseCause::Lost(error.to_string()));
+            }
+            return Err(error);
+        }
+        if let Phase::Open(connection) = phase {
+            self.by_connection.insert(connection, key);
+        }
+        Ok(key)
+    }
+
+    /// Reads each ready stream once.
+    fn serve_streams(&mut self, now: Duration) {
+        let mut handshakes = 0;
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { return };
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            if stream.is_handshaking() {
+                if handshakes == HANDSHAKES_PER_TURN {
+                    self.ready.push_back(key);
+                    continue;
+                }
+                handshakes += 1;
+            }
+            stream.queued = false;
+            self.serve(now, key);
+        }
+    }
+
+    fn serve(&mut self, now: Duration, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let before = stream.is_handshaking();
+        let progress = stream.receive(now, &mut self.worker, &mut self.buffers);
+        let remote = stream.remote;
+        if before && let Phase::Open(connection) = stream.phase {
+            self.handshakes.end(remote.ip());
+            self.by_connection.insert(connection, key);
+        }
+        match progress {
+            Progress::Drained => {}
+            Progress::More => {
+                stream.queued = true;
+                self.ready.push_back(key);
+            }
+            // Told to the node at the end of the turn: what it answered before can still be written to a peer that
+            // only shut its sending half.
+            Progress::Ended(cause) => self.ended.push((key, cause)),
+            Progress::Finished => self.remove(key),
+            Progress::Refused => {
+                self.counters.refused.increment();
+                self.remove(key);
+            }
+            Progress::HandshakeFailed(error) => {
+                self.counters.handshake_failures.increment();
+                tracing::debug!(%remote, %error, "TLS handshake failed");
+                self.remove(key);
+            }
+            Progress::PlainHttp => {
+                self.counters.plain_http.increment();
+                tracing::debug!(%remote, "plain HTTP on a secure port");
+                self.handshakes.end(remote.ip());
+                self.linger(now, key);
+            }
+        }
+    }
+
+    /// Does what the node asks for, until it asks for nothing more; the end of a turn.
+    fn act(&mut self, now: Duration) {
+        self.take_actions(now);
+        while let Some((key, cause)) = self.ended.pop() {
+            if let Some(Phase::Open(connection)) = self.streams.get(key).map(|stream| stream.phase) {
+                self.worker.stream_ended(now, connection, cause);
+            }
+            self.remove(key);
+            self.take_actions(now);
+        }
+        send_all(&self.udp, now, &mut self.worker, &mut self.outgoing, &self.counters);
+        self.deferred = self.post.flush();
+    }
+
+    fn take_actions(&mut self, now: Duration) {
+        while let Some(action) = self.worker.poll_action() {
+            match action {
+                Action::Flush(connection) => {
+                    if let Some(&key) = self.by_connection.get(connection) {
+                        self.flush(key);
+                    }
+                }
+                Action::Close(connection) => self.close(now, connection),
+                Action::Move(connection, to) => self.hand_over(connection, to),
+                Action::Send(to, message) => self.post.send(to, Letter::Message(message), &self.counters),
+            }
+        }
+    }
+
+    /// Writes as much as the socket takes.
+    fn flush(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let result = match stream.phase {
+            Phase::Open(connection) => stream.flush(&mut self.worker, connection).map(|_| None),
+            Phase::Closing(connection) => {
+                stream.flush(&mut self.worker, connection).map(|all| all.then_some(connection))
+            }
+            Phase::Handshaking { .. } => stream.flush_handshake().map(|()| None),
+            Phase::Lingering => return,
+        };
+        match result {
+            Ok(None) => {}
+            Ok(Some(connection)) => {
+                stream.shut();
+                self.by_connection.remove(connection);
+                self.worker.forget(connection);
+            }
+            Err(error) => self.ended.push((key, CloseCause::Lost(error.to_string()))),
+        }
+    }
+
+    fn close(&mut self, now: Duration, connection: ConnectionKey) {
+        let Some(&key) = self.by_connection.get(connection) else {
+            self.worker.forget(connection);
+            return;
+        };
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.phase = Phase::Closing(connection);
+        }
+        self.flush(key);
+        self.watch_close(now, key);
+    }
+
+    fn linger(&mut self, now: Duration, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.shut();
+            self.watch_close(now, key);
+        }
+    }
+
+    fn watch_close(&mut self, now: Duration, key: StreamKey) {
+        if self.closing.len() < LINGERING {
+            self.closing.push_back((now + CLOSE_WAIT, key));
+        } else {
+            self.remove(key);
+        }
+    }
+
+    fn hand_over(&mut self, connection: ConnectionKey, to: WorkerId) {
+        let Some(mut stream) = self.by_connection.remove(connection).and_then(|key| self.streams.remove(key)) else {
+            return;
+        };
+        let Some(moved) = self.worker.detach(connection) else { return };
+        if let Err(error) = self.poll.registry().deregister(&mut stream.socket) {
+            tracing::warn!(%error, "a moving stream's socket was not watched");
+        }
+        stream.queued = false;
+        stream.blocked = false;
+        self.counters.streams_moved.increment();
+        self.post.send(to, Letter::Stream(Box::new(stream), moved), &self.counters);
+    }
+
+    /// Ends what took too long.
+    fn expire(&mut self, now: Duration) {
+        while let Some(key) = self.handshakes.pop_due(now) {
+            if self.streams.get(key).is_some_and(Stream::is_handshaking) {
+                self.counters.handshake_timeouts.increment();
+                self.remove(key);
+            }
+        }
+        while let Some((_, key)) = self.closing.pop_front_if(|(deadline, _)| *deadline <= now) {
+            self.remove(key);
+        }
+    }
+
+    /// Closes the socket and forgets everything about the stream.
+    fn remove(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.remove(key) else { return };
+        match stream.phase {
+            Phase::Handshaking { .. } => self.handshakes.end(stream.remote.ip()),
+            Phase::Open(connection) => {
+                self.by_connection.remove(connection);
+            }
+            Phase::Closing(connection) => {
+                self.by_connection.remove(connection);
+                self.worker.forget(connection);
+            }
+            Phase::Lingering => {}
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "targets have 64 bits, and a truncated key names no stream")]
+fn token_of(key: StreamKey) -> Token {
+    Token(key.data().as_ffi() as usize)
+}

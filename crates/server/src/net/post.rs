@@ -1,0 +1,107 @@
+//! Letters between workers.
+//!
+//! Each worker has one bounded inbox. A letter that does not fit waits in the sender's overflow and is tried again
+//! next turn, so that nothing is lost, order holds per pair of workers, and no worker ever waits for another.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use lampyris_engine::{Moved, WorkerId, WorkerMessage};
+use mio::Waker;
+
+use super::stream::Stream;
+use crate::Counters;
+
+/// Letters that an inbox holds.
+const INBOX_LETTERS: usize = 4096;
+/// How soon a worker with overflow tries again.
+pub(crate) const RETRY: Duration = Duration::from_millis(1);
+
+/// What one worker sends to another.
+pub(crate) enum Letter {
+    /// A message between nodes' workers.
+    Message(WorkerMessage),
+    /// A stream that goes on there.
+    Stream(Box<Stream>, Box<Moved>),
+}
+
+/// One worker's end of the post.
+pub(crate) struct Post {
+    inbox: Receiver<Letter>,
+    outboxes: Vec<Outbox>,
+}
+
+struct Outbox {
+    sender: SyncSender<Letter>,
+    waker: Arc<Waker>,
+    overflow: VecDeque<Letter>,
+    wake: bool,
+}
+
+impl Post {
+    /// The ends of all workers, in their order.
+    pub(crate) fn connect(wakers: &[Arc<Waker>]) -> Vec<Self> {
+        let (senders, inboxes): (Vec<_>, Vec<_>) = wakers.iter().map(|_| sync_channel(INBOX_LETTERS)).unzip();
+        let outboxes = || {
+            senders.iter().zip(wakers).map(|(sender, waker)| Outbox {
+                sender: sender.clone(),
+                waker: Arc::clone(waker),
+                overflow: VecDeque::new(),
+                wake: false,
+            })
+        };
+        inboxes.into_iter().map(|inbox| Self { inbox, outboxes: outboxes().collect() }).collect()
+    }
+
+    pub(crate) fn receive(&self) -> Option<Letter> {
+        self.inbox.try_recv().ok()
+    }
+
+    pub(crate) fn send(&mut self, to: WorkerId, letter: Letter, counters: &Counters) {
+        let Some(outbox) = self.outboxes.get_mut(usize::from(to.0)) else {
+            tracing::error!(worker = to.0, "a letter to a worker that does not exist");
+            return;
+        };
+        if outbox.overflow.is_empty() {
+            match outbox.sender.try_send(letter) {
+                Ok(()) => outbox.wake = true,
+                Err(TrySendError::Full(letter)) => {
+                    counters.letters_deferred.increment();
+                    outbox.overflow.push_back(letter);
+                }
+                // The other has stopped, and so will this one.
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        } else {
+            counters.letters_deferred.increment();
+            outbox.overflow.push_back(letter);
+        }
+    }
+
+    /// Tries overflow again and wakes everyone who got something; once, at the end of a turn. Says whether letters
+    /// still wait.
+    pub(crate) fn flush(&mut self) -> bool {
+        let mut waiting = false;
+        for outbox in &mut self.outboxes {
+            while let Some(letter) = outbox.overflow.pop_front() {
+                match outbox.sender.try_send(letter) {
+                    Ok(()) => outbox.wake = true,
+                    Err(TrySendError::Full(letter)) => {
+                        outbox.overflow.push_front(letter);
+                        waiting = true;
+                        break;
+                    }
+                    Err(TrySendError::Disconnected(_)) => {}
+                }
+            }
+            if std::mem::take(&mut outbox.wake)
+                && let Err(error) = outbox.waker.wake()
+            {
+                tracing::warn!(%error, "cannot wake a worker");
+            }
+        }
+        waiting
+    }
+}

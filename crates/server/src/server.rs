@@ -1,0 +1,290 @@
+//! Life cycle: start, serve, stop. A [`Server`] exists once everything is bound and served.
+//!
+//! ```text
+//! Ready -> Draining -> Stopped
+//! ```
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{fs, io};
+
+use lampyris_engine::{Addresses, Config, HostName, ListenerId, Role, Transport, Worker, WorkerId};
+use lampyris_tls::{Certificate, Origin, Wanted};
+use mio::{Poll, Waker};
+use rustls::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::net::bind::{Bound, BoundAddress, bind};
+use crate::net::driver::{Driver, WAKE};
+use crate::net::post::Post;
+use crate::state::Secrets;
+use crate::{Counters, Options, RunError, StartError, assets, host};
+
+/// Most workers; more than any machine has cores.
+const WORKERS_AT_MOST: u16 = 1024;
+/// Life of the token that carries a client from one role to the next; it is renewed on each step.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// Where a server is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Every listener accepts.
+    Ready,
+    /// No one new is taken; everyone is told goodbye.
+    Draining,
+    /// No thread is left.
+    Stopped,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    addresses: Vec<BoundAddress>,
+    certificate: Option<Certificate>,
+    counters: Vec<Arc<Counters>>,
+    phase: Phase,
+    stop: Arc<AtomicBool>,
+    wakers: Vec<Arc<Waker>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    exits: mpsc::Receiver<WorkerId>,
+}
+
+impl Server {
+    /// Starts a server; when this returns, every listener accepts.
+    ///
+    /// # Errors
+    /// If the state folder, a certificate or a port cannot be used.
+    pub fn start(options: &Options) -> Result<Self, StartError> {
+        match options.workers {
+            0 => return Err(StartError::NoWorkers),
+            1..=WORKERS_AT_MOST => {}
+            workers => return Err(StartError::TooManyWorkers(workers)),
+        }
+        host::raise_file_limit();
+        let secrets = load_secrets(&options.state_dir)?;
+        let certificate = load_certificate(options)?;
+        let tls = certificate.as_ref().map(|certificate| lampyris_tls::server_config(&certificate.identity));
+        let tls = tls.transpose()?;
+        let bound = bind(options)?;
+        Self::serve(options, secrets, certificate, tls, bound)
+    }
+
+    fn serve(
+        options: &Options,
+        secrets: Secrets,
+        certificate: Option<Certificate>,
+        tls: Option<Arc<ServerConfig>>,
+        bound: Bound,
+    ) -> Result<Self, StartError> {
+        let clock = Instant::now();
+        let config = Arc::new(node_config(options, secrets, bound.listeners));
+        let polls = (0..options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>();
+        let polls = polls.map_err(|source| StartError::System { what: "a poll", source })?;
+        let wakers = polls.iter().map(|poll| Waker::new(poll.registry(), WAKE).map(Arc::new));
+        let wakers = wakers.collect::<io::Result<Vec<_>>>();
+        let wakers = wakers.map_err(|source| StartError::System { what: "a waker", source })?;
+        let (exit, exits) = mpsc::channel(usize::from(options.workers));
+        let mut server = Self {
+            addresses: bound.addresses,
+            certificate,
+            counters: Vec::new(),
+            phase: Phase::Ready,
+            stop: Arc::default(),
+            threads: Vec::new(),
+            exits,
+            wakers,
+        };
+        let posts = Post::connect(&server.wakers);
+        let secure_config = |listener: ListenerId| {
+            let secure = config.listeners.get(listener.0).is_some_and(|config| config.transport == Transport::Wss);
+            tls.clone().filter(|_| secure)
+        };
+        for (((number, poll), sockets), post) in (0..).zip(polls).zip(bound.workers).zip(posts) {
+            let id = WorkerId(number);
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map_err(StartError::Random)?;
+            let counters = Arc::<Counters>::default();
+            server.counters.push(Arc::clone(&counters));
+            let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
+            let driver = Driver::new(worker, poll, clock, sockets, secure_config, post, counters)
+                .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
+            let stop = Arc::clone(&server.stop);
+            let notice = ExitNotice { worker: id, exit: exit.clone() };
+            let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                let _notice = notice;
+                driver.run(&stop)
+            });
+            server.threads.push(thread.map_err(|source| StartError::System { what: "a thread", source })?);
+        }
+        Ok(server)
+    }
+
+    /// Every address it listens on, with real ports, in the order of [`Options::listeners`].
+    #[must_use]
+    pub fn addresses(&self) -> &[BoundAddress] {
+        &self.addresses
+    }
+
+    /// The address of the first listener of a role and transport.
+    #[must_use]
+    pub fn address(&self, role: Role, transport: Transport) -> Option<SocketAddr> {
+        let found = self.addresses.iter().find(|bound| bound.role == role && bound.transport == transport);
+        found.map(|bound| bound.address)
+    }
+
+    /// The certificate of the secure listeners, if there are any.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_ref()
+    }
+
+    /// The drivers' counters, by worker.
+    #[must_use]
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.counters
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Waits until a worker ends; as long as nobody stops the server, that is a failure.
+    async fn worker_ended(&mut self) {
+        self.exits.recv().await;
+    }
+
+    /// Tells every client goodbye and ends; takes a few seconds at most.
+    ///
+    /// # Errors
+    /// If a worker had failed.
+    pub fn stop(mut self) -> Result<(), RunError> {
+        self.shut_down()
+    }
+
+    fn shut_down(&mut self) -> Result<(), RunError> {
+        self.phase = Phase::Draining;
+        self.stop.store(true, Ordering::Release);
+        for waker in &self.wakers {
+            if let Err(error) = waker.wake() {
+                tracing::warn!(%error, "cannot wake a worker");
+            }
+        }
+        let mut result = Ok(());
+        for (worker, thread) in (0..).zip(self.threads.drain(..)) {
+            result = result.and(match thread.join() {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(source)) => Err(RunError::WorkerFailed { worker, source }),
+                Err(_) => Err(RunError::WorkerPanicked { worker }),
+            });
+        }
+        self.phase = Phase::Stopped;
+        result
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.phase != Phase::Stopped
+            && let Err(error) = self.shut_down()
+        {
+            tracing::error!(%error, "the server had failed");
+        }
+    }
+}
+
+/// Tells the control plane that a worker ended, also when it panicked.
+struct ExitNotice {
+    worker: WorkerId,
+    exit: mpsc::Sender<WorkerId>,
+}
+
+impl Drop for ExitNotice {
+    fn drop(&mut self) {
+        // There is room for one notice of each worker; without a receiver nobody wants to know.
+        let _ = self.exit.try_send(self.worker);
+    }
+}
+
+/// Runs a server until SIGTERM or SIGINT; `on_ready` is called when every listener accepts.
+///
+/// # Errors
+/// If it does not start, or if a worker fails.
+pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunError> {
+    let system = |what| move |source| StartError::System { what, source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(system("the control plane"))?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(system("a signal handler"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("a signal handler"))?;
+        let mut server = Server::start(options)?;
+        on_ready(&server);
+        let reason = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            () = server.worker_ended() => "a worker ended",
+        };
+        tracing::info!(reason, "stopping");
+        server.stop()
+    })
+}
+
+fn load_secrets(state: &Path) -> Result<Secrets, StartError> {
+    fs::create_dir_all(state).map_err(|source| StartError::State { path: state.to_owned(), source })?;
+    Secrets::load(state)
+}
+
+fn load_certificate(options: &Options) -> Result<Option<Certificate>, StartError> {
+    if !options.listeners.iter().any(|listener| listener.transport == Transport::Wss) {
+        return Ok(None);
+    }
+    let mut wanted = Wanted { host: host::name(), names: Vec::new(), addresses: host::interface_addresses() };
+    wanted.addresses.extend(options.public_ip);
+    wanted.addresses.extend(options.bind.iter().filter(|ip| !ip.is_unspecified()));
+    if let HostName::Fixed(name) = &options.public_host {
+        match name.parse() {
+            Ok(ip) => wanted.addresses.push(ip),
+            Err(_) => wanted.names.push(name.clone()),
+        }
+    }
+    let provider = lampyris_tls::config::provider();
+    let certificate = lampyris_tls::development::ensure(&options.state_dir, &wanted, SystemTime::now(), &provider)?;
+    log_certificate(&certificate);
+    Ok(Some(certificate))
+}
+
+fn log_certificate(certificate: &Certificate) {
+    let summary = certificate.identity.summary();
+    let left = summary.not_after.duration_since(SystemTime::now()).unwrap_or_default();
+    let (path, days) = (certificate.server_pem.display(), left.as_secs() / (24 * 60 * 60));
+    match certificate.origin {
+        Origin::Made => tracing::info!(%path, days, "made a certificate and a CA for it"),
+        Origin::Kept => tracing::info!(%path, days, "using the certificate of an earlier start"),
+        Origin::Renewed(reason) => tracing::info!(%path, days, "renewed the certificate, because {reason}"),
+        Origin::Operator => tracing::info!(%path, days, issuer = %summary.issuer, "using the operator's certificate"),
+    }
+    if left.is_zero() {
+        tracing::error!(%path, "the certificate has expired: clients will refuse secure connections; replace it");
+    }
+}
+
+fn node_config(options: &Options, secrets: Secrets, listeners: Vec<lampyris_engine::ListenerConfig>) -> Config {
+    Config {
+        workers: options.workers,
+        listeners,
+        addresses: Addresses { public_ip: options.public_ip, public_host: options.public_host.clone() },
+        region: None,
+        token_secret: secrets.token,
+        token_lifetime: TOKEN_LIFETIME,
+        clock_started_at_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        udp_secret: secrets.udp,
+        assets: assets::all(),
+        limits: options.limits.clone(),
+    }
+}
