@@ -72,16 +72,6 @@ fn an_unusable_state_folder_is_told_with_its_path() {
 }
 
 #[test]
-fn no_state_folder_at_all_is_told() {
-    if rustix::process::geteuid().is_root() {
-        return;
-    }
-    let output = output(&["--free-ports"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(error_of(&output).contains("--state-dir"));
-}
-
-#[test]
 fn a_damaged_certificate_is_told_with_its_path() {
     let state = tempfile::tempdir().unwrap();
     std::fs::create_dir(state.path().join("certs")).unwrap();

@@ -208,7 +208,7 @@ impl Driver {
         }
         for _ in 0..LETTERS_PER_TURN {
             match self.post.receive() {
-                Some(Letter::Message(message)) => self.worker.handle_message(now, message),
+                Some(Letter::Message(message)) => self.worker.handle_message(now, *message),
                 Some(Letter::Stream(stream, moved)) => self.take_in(now, *stream, moved),
                 None => return,
             }
@@ -324,7 +324,9 @@ impl Driver {
                 }
                 Action::Close(connection) => self.close(now, connection),
                 Action::Move(connection, to) => self.hand_over(connection, to),
-                Action::Send(to, message) => self.post.send(to, Letter::Message(message), &self.counters),
+                Action::Send(to, message) => {
+                    self.post.send(to, Letter::Message(Box::new(message)), &self.counters);
+                }
             }
         }
     }

@@ -22,7 +22,7 @@ pub(crate) const RETRY: Duration = Duration::from_millis(1);
 /// What one worker sends to another.
 pub(crate) enum Letter {
     /// A message between nodes' workers.
-    Message(WorkerMessage),
+    Message(Box<WorkerMessage>),
     /// A stream that goes on there.
     Stream(Box<Stream>, Box<Moved>),
 }
