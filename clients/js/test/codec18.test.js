@@ -91,3 +91,75 @@ describe('golden vectors', () => {
     });
   }
 });
+
+describe('values', () => {
+  const roundTrip = (value) => decodeValue(encodeValue(value));
+
+  test('plain numbers are doubles, bigints are longs, and both come back as they were', () => {
+    assert.equal(toHex(encodeValue(5)), '060000000000001440');
+    assert.equal(toHex(encodeValue(5n)), '0f05');
+    assert.equal(roundTrip(5), 5);
+    assert.equal(roundTrip(5n), 5n);
+    assert.equal(roundTrip(int(-70000)), -70000);
+  });
+
+  test('objects and maps become hashtables, arrays object arrays', () => {
+    const sent = { name: 'ann', list: [true, null, byte(3)], inner: new Map([[byte(255), 'x']]) };
+    const expected = new Map([['name', 'ann'], ['list', [true, null, 3]], ['inner', new Map([[255, 'x']])]]);
+    assert.deepEqual(roundTrip(sent), expected);
+  });
+
+  test('what does not fit its type is refused before it is sent', () => {
+    assert.throws(() => byte(256), RangeError);
+    assert.throws(() => int(1.5), RangeError);
+    assert.throws(() => encodeValue(2n ** 63n), RangeError);
+    assert.throws(() => encodeValue(() => 0), TypeError);
+    assert.throws(() => encodeValue(new Date()), TypeError);
+    assert.throws(() => encodeValue(new Uint16Array(1)), TypeError);
+    assert.throws(() => encodeValue(new Dictionary('int', 'string', [[int(1), null]])), TypeError);
+    assert.throws(() => encodeValue(new Dictionary('int', 'object[][]')), TypeError);
+    assert.equal(encodeValue('x'.repeat(MAX_STRING_BYTES)).length, MAX_STRING_BYTES + 4);
+    assert.throws(() => encodeValue('x'.repeat(MAX_STRING_BYTES + 1)), RangeError);
+  });
+
+  test('nesting is read and written to its limit and no further', () => {
+    const nested = (levels) => fromHex('1701'.repeat(levels) + '08');
+    const deep = decodeValue(nested(MAX_DEPTH));
+    assert.equal(toHex(encodeValue(deep)), toHex(nested(MAX_DEPTH)));
+    assert.throws(() => decodeValue(nested(MAX_DEPTH + 1)), DecodeError);
+    assert.throws(() => encodeValue([deep]), RangeError);
+    assert.throws(() => decodeValue(fromHex('14' + '0914'.repeat(MAX_DEPTH + 1))), DecodeError);
+    assert.throws(() => decodeValue(fromHex('1409' + '40'.repeat(100000) + '49')), DecodeError);
+  });
+
+  test('every golden value that is cut short is refused', () => {
+    for (const vector of vectors.filter(({ use, value, hex }) => use === 'both' && !KINDS[value.t] && hex.length < 400)) {
+      const bytes = fromHex(vector.hex);
+      for (let length = 0; length < bytes.length; length += 1) {
+        assert.throws(() => decodeValue(bytes.subarray(0, length)), DecodeError, `${vector.name} cut to ${length}`);
+      }
+    }
+  });
+});
+
+describe('messages', () => {
+  test('have magic and type in front and nothing behind', () => {
+    const request = { kind: 'request', code: 253, parameters: new Map([[244, byte(1)], [245, undefined]]) };
+    assert.equal(toHex(encodeMessage(request)), 'f302fd01f40301');
+    assert.deepEqual(decodeMessage(fromHex('f302fd01f40301')), { kind: 'request', code: 253, parameters: new Map([[244, 1]]) });
+    assert.throws(() => decodeMessage(fromHex('f302fd01f4030100')), DecodeError);
+    assert.throws(() => decodeMessage(fromHex('f202fd00')), DecodeError);
+    assert.throws(() => decodeMessage(fromHex('f382fd00')), DecodeError);
+    assert.throws(() => decodeMessage(fromHex('f302fd02f40301f40301')), DecodeError);
+  });
+
+  test('a goodbye of the server is read as real servers send it', () => {
+    const goodbye = decodeMessage(fromHex('f3056a00070362796500'));
+    assert.deepEqual(goodbye, { kind: 'disconnect', code: 106, text: 'bye', parameters: new Map() });
+  });
+
+  test('the pings of a real client are reproduced byte for byte', () => {
+    const ping = { kind: 'internalRequest', code: 1, parameters: new Map([[1, int(0x0a13)]]) };
+    assert.equal(toHex(encodeMessage(ping)), 'f3060101010d130a');
+  });
+});
