@@ -22,8 +22,6 @@ const RESTING_INTERVAL_MS = 400;
 /** In parts of the window: less is not worth an event. */
 const WORTH_TELLING = 0.0015;
 const STATISTICS_INTERVAL_MS = 1000;
-/** After a pause, for instance in a hidden tab, time goes on from there and not in one leap. */
-const MAX_STEP_SECONDS = 0.25;
 /** How quickly the firefly follows the pointer. */
 const FOLLOW_PER_SECOND = 5;
 const KEY_STEP = 0.04;
@@ -35,7 +33,8 @@ const swarm = new Swarm(WILD_COUNT);
 const panel = new Panel({ wander, create, join, leave, startle, invite, retry: connect, changeSelf });
 const meadow = new Meadow(panel.layers, calm);
 const client = new Client({ appId: settings.appId, nameServer: settings.server });
-const target = { x: swarm.self.x, y: swarm.self.y };
+/** Beside the panel, where one sees oneself at once. */
+const target = { x: 0.2 + 0.35 * Math.random(), y: 0.35 + 0.2 * Math.random() };
 const reported = { x: 0, y: 0, atMs: 0 };
 /** Where to go once connected: the link's meadow, or the one we were in when the connection broke. */
 let destination = settings.meadow;
@@ -187,7 +186,7 @@ let lastAdvanceMs = performance.now();
 /** @returns {number} seconds since the last call */
 function advance() {
   const now = performance.now();
-  const seconds = Math.min(MAX_STEP_SECONDS, (now - lastAdvanceMs) / 1000);
+  const seconds = (now - lastAdvanceMs) / 1000;
   lastAdvanceMs = now;
   const step = 1 - Math.exp(-seconds * FOLLOW_PER_SECOND);
   swarm.self.x += (target.x - swarm.self.x) * step;

@@ -43,7 +43,7 @@ export function paintSky(context, width, height) {
  * @param {() => number} random
  */
 function paintStars(context, width, height, random) {
-  const count = Math.round((width * height) / 3600);
+  const count = Math.round((width * height) / 2200);
   for (let i = 0; i < count; i += 1) {
     // Half of them gather along a band across the sky.
     const x = random();
@@ -51,9 +51,9 @@ function paintStars(context, width, height, random) {
     const y = i % 2 === 0 ? random() * 0.66 : 0.46 - 0.4 * x + spread;
     const brightness = random() ** 3;
     if (y > 0.68) continue;
-    context.globalAlpha = (0.12 + 0.75 * brightness) * (1 - y / 0.75);
+    context.globalAlpha = (0.2 + 0.8 * brightness) * (1 - y / 0.75);
     context.fillStyle = random() < 0.2 ? '#ffe9c4' : '#dfe9ff';
-    const size = 0.5 + brightness * 1.1;
+    const size = 0.7 + brightness * 1.2;
     context.fillRect(x * width, y * height, size, size);
   }
   context.globalAlpha = 1;
@@ -66,16 +66,22 @@ function paintStars(context, width, height, random) {
  * @param {number} radius
  */
 function paintMoon(context, x, y, radius) {
-  const halo = context.createRadialGradient(x, y, radius * 0.5, x, y, radius * 7);
-  halo.addColorStop(0, 'rgb(214 228 255 / 0.22)');
-  halo.addColorStop(1, 'rgb(214 228 255 / 0)');
+  const reach = radius * 8;
+  const halo = context.createRadialGradient(x, y, radius * 0.4, x, y, reach);
+  halo.addColorStop(0, 'rgb(205 222 255 / 0.2)');
+  halo.addColorStop(0.25, 'rgb(205 222 255 / 0.07)');
+  halo.addColorStop(1, 'rgb(205 222 255 / 0)');
   context.fillStyle = halo;
-  context.fillRect(x - radius * 7, y - radius * 7, radius * 14, radius * 14);
-  context.fillStyle = '#f1f0df';
+  context.fillRect(x - reach, y - reach, reach * 2, reach * 2);
+  context.save();
+  context.translate(x, y);
+  context.rotate(0.45);
+  context.fillStyle = '#f3f1df';
   context.beginPath();
-  context.arc(x, y, radius, 0.35 * Math.PI, 1.35 * Math.PI, true);
-  context.arc(x - radius * 0.42, y - radius * 0.2, radius * 0.93, 1.22 * Math.PI, 0.48 * Math.PI);
+  context.arc(0, 0, radius, -Math.PI / 2, Math.PI / 2);
+  context.ellipse(0, 0, radius * 0.55, radius, 0, Math.PI / 2, -Math.PI / 2, true);
   context.fill();
+  context.restore();
 }
 
 /**
@@ -105,7 +111,8 @@ function paintHills(context, width, height, random) {
     context.fill();
     const mist = context.createLinearGradient(0, base * height, 0, (base + 0.1) * height);
     mist.addColorStop(0, 'rgb(120 178 172 / 0)');
-    mist.addColorStop(1, 'rgb(120 178 172 / 0.07)');
+    mist.addColorStop(0.6, 'rgb(120 178 172 / 0.06)');
+    mist.addColorStop(1, 'rgb(120 178 172 / 0)');
     context.fillStyle = mist;
     context.fillRect(0, base * height, width, height * 0.1);
   }

@@ -139,7 +139,7 @@ export class Meadow {
     const light = this.#light(firefly.phase);
     this.#drawTrail(key, x, y, look.hue, light);
     const size = Math.min(64, 30 + this.#width * 0.02);
-    this.#drawLight(look.hue, x, y, size * (1.1 + 1.9 * light), 0.22 + 0.5 * light);
+    this.#drawLight(look.hue, x, y, size * (1.1 + 1.9 * light), 0.2 + 0.42 * light);
     this.#drawLight(look.hue, x, y, size * (0.34 + 0.16 * light), 0.75 + 0.25 * light);
     this.#drawName(look, x, y + size * 0.45, key === SELF_KEY);
   }

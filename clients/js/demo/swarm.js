@@ -21,6 +21,8 @@
 
 /** How hard the seen phases pull, in cycles per second: well above the spread of the own rates. */
 const COUPLING_HZ = 0.11;
+/** Longer steps than this would overshoot. */
+const MAX_PULL_SECONDS = 1;
 const RATE_HZ = 0.5;
 const RATE_SPREAD = 0.12;
 /** Wild fireflies live on one page only, so they follow more than they lead. */
@@ -69,12 +71,15 @@ export class Swarm {
    */
   advance(seconds, timeMs) {
     for (const visitor of this.visitors.values()) carryOn(visitor, timeMs);
+    const own = [this.self, ...this.wild];
+    // All to the same moment first: a hidden tab takes long steps, and must not compare its past to their present.
+    for (const firefly of own) firefly.phase = fraction(firefly.phase + firefly.ownRateHz * seconds);
     const field = this.#field();
-    for (const firefly of [this.self, ...this.wild]) {
+    for (const firefly of own) {
       const angle = 2 * Math.PI * firefly.phase;
-      const pull = field.y * Math.cos(angle) - field.x * Math.sin(angle);
-      firefly.rateHz = firefly.ownRateHz + COUPLING_HZ * pull;
-      firefly.phase = fraction(firefly.phase + firefly.rateHz * seconds);
+      const pull = COUPLING_HZ * (field.y * Math.cos(angle) - field.x * Math.sin(angle));
+      firefly.rateHz = firefly.ownRateHz + pull;
+      firefly.phase = fraction(firefly.phase + pull * Math.min(seconds, MAX_PULL_SECONDS));
     }
   }
 
