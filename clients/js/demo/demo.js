@@ -91,9 +91,10 @@ async function enter(way) {
   try {
     await way();
   } catch (error) {
+    // Lost connections are handled where they are reported; of two quick clicks the first one counts.
+    if (error instanceof ConnectionError || error instanceof StateError) return;
     destination = null;
-    // Two quick clicks: the first one counts.
-    if (!(error instanceof ConnectionError) && !(error instanceof StateError)) panel.showNotice(explain(error));
+    panel.showNotice(explain(error));
   }
 }
 

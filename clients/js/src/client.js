@@ -527,7 +527,8 @@ export class Client extends Emitter {
     const all = [/** @type {const} */ ([Parameter.roomName, name]), ...entries, ...actorEntries(this.#self)];
     await this.#operate(code, all, ({ parameters }) => {
       // Here and not after the promise: the room's first events may be in the same packet.
-      this.#session = new GameSession(name, parameters, this, /** @type {Peer} */ (this.#peer));
+      const self = actorTable(this.#self);
+      this.#session = new GameSession(name, parameters, self, this, /** @type {Peer} */ (this.#peer));
       this.#lastGame = { address, room: name };
       this.#setRooms(new Map());
       this.#setState('joined');

@@ -36,14 +36,16 @@ export class GameSession {
   /**
    * @param {string} name
    * @param {Parameters} parameters of the answer to create or join
+   * @param {Table} self what this client said of itself, with wrapped keys and values
    * @param {Client} client whose listeners are told
    * @param {Peer} peer
    */
-  constructor(name, parameters, client, peer) {
+  constructor(name, parameters, self, client, peer) {
     const localActor = numberOr(parameters.get(Parameter.actorNumber), 0);
     this.room = new Room(name, localActor, numberOr(parameters.get(Parameter.roomOptionFlags), 0));
     this.#client = client;
     this.#peer = peer;
+    this.room.localActor.apply(unwrapped(self));
     this.room.apply(tableOf(parameters.get(Parameter.gameProperties)));
     this.#addActors(parameters.get(Parameter.actorList));
     for (const [number, table] of tableOf(parameters.get(Parameter.actorProperties))) {
@@ -99,7 +101,7 @@ export class GameSession {
    */
   changedByOneself(target, written) {
     if (this.room.echoesChanges) return;
-    this.#changed(target, new Map([...written].map(([key, value]) => [plain(key), plain(value)])));
+    this.#changed(target, unwrapped(written));
   }
 
   /**
@@ -186,6 +188,12 @@ export class GameSession {
     for (const number of numbers) this.room.actor(number);
   }
 }
+
+/**
+ * @param {Table} table as it is sent
+ * @returns {Table} as it is received
+ */
+const unwrapped = (table) => new Map([...table].map(([key, value]) => [plain(key), plain(value)]));
 
 /**
  * @param {readonly number[] | 'all' | undefined} groups

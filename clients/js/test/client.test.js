@@ -165,6 +165,8 @@ describe('rooms', () => {
     assert.deepEqual(sent.get(235), int(1000));
     assert.deepEqual(sent.get(249), new Map([['hue', int(120)], [byte(255), 'ann']]));
     assert.equal(room.localActor.number, 1);
+    assert.equal(room.localActor.nickname, 'ann');
+    assert.equal(room.localActor.properties.get('hue'), 120);
     assert.equal(room.isMaster, true);
     assert.deepEqual(names('state').slice(-3), ['findingRoom', 'connectingToGame', 'joined']);
   });
