@@ -41,9 +41,9 @@ const roomEntry = (players, max) => new Map([[byte(252), byte(players)], [byte(2
 const joined = (number) => [
   [254, int(number)],
   [191, int(0x23)],
-  [252, Int32Array.of(1, 2)],
+  [252, number === 1 ? Int32Array.of(1) : Int32Array.of(1, 2)],
   [248, new Map([[byte(248), int(1)], [byte(253), true], [byte(254), true], [byte(255), byte(8)], ['mood', 'calm']])],
-  [249, new Map([[int(1), new Map([[byte(255), 'bob'], ['hue', int(60)]])]])],
+  ...(number === 1 ? [] : [[249, new Map([[int(1), new Map([[byte(255), 'bob'], ['hue', int(60)]])]])]]),
 ];
 
 function start({ scripts = friendly(), ...options } = {}) {
