@@ -56,7 +56,7 @@ pub enum Value {
     /// `string[]`.
     StringArray(Vec<Arc<str>>),
     /// `object[]`: elements of any type.
-    ObjectArray(Vec<Value>),
+    ObjectArray(Vec<Self>),
     /// `Hashtable[]`.
     HashtableArray(Vec<Hashtable>),
     /// An array of dictionaries that share one declared type.
@@ -64,7 +64,7 @@ pub enum Value {
         /// The declared types of every element.
         types: DictionaryType,
         /// The entries of each element, in wire order.
-        elements: Vec<IndexMap<Value, Value>>,
+        elements: Vec<IndexMap<Self, Self>>,
     },
     /// An array of one custom type.
     CustomArray {
@@ -74,7 +74,7 @@ pub enum Value {
         elements: Vec<Bytes>,
     },
     /// An array whose elements are arrays.
-    ArrayOfArrays(Vec<Value>),
+    ArrayOfArrays(Vec<Self>),
     /// An untyped table.
     Hashtable(Hashtable),
     /// A table with declared key and value types.
@@ -231,7 +231,7 @@ pub enum TypeCode {
     /// A nested dictionary type.
     Dictionary(Box<DictionaryType>),
     /// An array whose elements are arrays of the inner type.
-    ArrayOfArrays(Box<TypeCode>),
+    ArrayOfArrays(Box<Self>),
 }
 
 impl TypeCode {

@@ -1,6 +1,13 @@
 //! Bytes that real clients wrote, both ways.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::large_enum_variant,
+    missing_docs
+)]
 
 mod common;
 

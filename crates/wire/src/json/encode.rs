@@ -24,14 +24,14 @@ pub(crate) fn put_value(out: &mut Vec<u8>, value: &Value) -> Result {
         Value::Float(v) => put_float(out, *v),
         Value::Double(v) => put_double(out, *v),
         Value::String(text) => put_string(out, text),
-        Value::ByteArray(bytes) => list(out, bytes.iter(), |out, v| Ok(put_int(out, *v)))?,
+        Value::ByteArray(bytes) => leaves(out, bytes.iter(), |out, v| put_int(out, *v))?,
         Value::BoolArray(v) => list(out, v, |out, v| put_value(out, &Value::Bool(*v)))?,
-        Value::ShortArray(v) => list(out, v, |out, v| Ok(put_int(out, *v)))?,
-        Value::IntArray(v) => list(out, v, |out, v| Ok(put_int(out, *v)))?,
-        Value::LongArray(v) => list(out, v, |out, v| Ok(put_int(out, *v)))?,
-        Value::FloatArray(v) => list(out, v, |out, v| Ok(put_float(out, *v)))?,
-        Value::DoubleArray(v) => list(out, v, |out, v| Ok(put_double(out, *v)))?,
-        Value::StringArray(texts) => list(out, texts, |out, text| Ok(put_string(out, text)))?,
+        Value::ShortArray(v) => leaves(out, v, |out, v| put_int(out, *v))?,
+        Value::IntArray(v) => leaves(out, v, |out, v| put_int(out, *v))?,
+        Value::LongArray(v) => leaves(out, v, |out, v| put_int(out, *v))?,
+        Value::FloatArray(v) => leaves(out, v, |out, v| put_float(out, *v))?,
+        Value::DoubleArray(v) => leaves(out, v, |out, v| put_double(out, *v))?,
+        Value::StringArray(texts) => leaves(out, texts, |out, text| put_string(out, text))?,
         Value::CustomArray { elements, .. } => list(out, elements, |out, _| put_value(out, &Value::Null))?,
         Value::ObjectArray(elements) | Value::ArrayOfArrays(elements) => list(out, elements, put_value)?,
         Value::HashtableArray(tables) => list(out, tables, |out, table| object(out, table.iter()))?,
@@ -80,6 +80,14 @@ fn list<T>(
     }
     out.push(b']');
     Ok(())
+}
+
+/// A list whose elements always have a form.
+fn leaves<T>(out: &mut Vec<u8>, elements: impl IntoIterator<Item = T>, mut put: impl FnMut(&mut Vec<u8>, T)) -> Result {
+    list(out, elements, |out, element| {
+        put(out, element);
+        Ok(())
+    })
 }
 
 fn object<'a>(out: &mut Vec<u8>, entries: impl Iterator<Item = (&'a Value, &'a Value)> + Clone) -> Result {

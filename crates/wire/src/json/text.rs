@@ -28,7 +28,7 @@ fn escape(text: &[u8]) -> Option<Escape> {
         return unicode_escape(text);
     }
     let short = SHORT_ESCAPES.iter().find(|(letter, _)| letter == kind).map(|(_, byte)| *byte);
-    let byte = short.or((*kind == b'/').then_some(b'/'))?;
+    let byte = short.or_else(|| (*kind == b'/').then_some(b'/'))?;
     Some(Escape { character: byte.into(), len: 2, canonical: short.is_some() })
 }
 
@@ -41,11 +41,11 @@ fn unicode_escape(text: &[u8]) -> Option<Escape> {
         }
         _ => ([first, 0], 6, lower),
     };
-    let decoded = char::decode_utf16(units).next()?;
+    let decoded = char::decode_utf16(units).next()?.ok();
     let character = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
     let printable = matches!(first, 0x20..0x7F);
     let short = SHORT_ESCAPES.iter().any(|(_, byte)| u16::from(*byte) == first);
-    Some(Escape { character, len, canonical: lower && !printable && !short && !(is_half(first) && len == 6) })
+    Some(Escape { character, len, canonical: decoded.is_some() && lower && !printable && !short })
 }
 
 fn is_high(unit: u16) -> bool {
@@ -54,10 +54,6 @@ fn is_high(unit: u16) -> bool {
 
 fn is_low(unit: u16) -> bool {
     matches!(unit, 0xDC00..=0xDFFF)
-}
-
-fn is_half(unit: u16) -> bool {
-    is_high(unit) || is_low(unit)
 }
 
 /// Reads `\uxxxx`; also tells whether the letters in it are lower case.

@@ -3,7 +3,7 @@
 use lampyris_wire::{Dictionary, MessageKind, Parameters, TypeCode, Value};
 use serde_json::Value as Json;
 
-pub fn vectors(file: &str) -> Vec<Json> {
+pub(crate) fn vectors(file: &str) -> Vec<Json> {
     let path = format!("{}/../../vectors/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     match serde_json::from_str(&text).unwrap() {
@@ -13,17 +13,17 @@ pub fn vectors(file: &str) -> Vec<Json> {
 }
 
 /// Bytes from hexadecimal text; blanks are skipped.
-pub fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d.try_into().unwrap()).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-pub fn is_message(type_name: &str) -> bool {
+pub(crate) fn is_message(type_name: &str) -> bool {
     matches!(type_name, "operation-request" | "operation-response" | "event")
 }
 
 /// The kind of message that a vector's bytes are the body of, if they are not a value.
-pub fn message_kind(vector: &Json) -> Option<MessageKind> {
+pub(crate) fn message_kind(vector: &Json) -> Option<MessageKind> {
     match vector["type"].as_str().unwrap() {
         "operation-request" => Some(MessageKind::OperationRequest),
         "operation-response" => Some(MessageKind::OperationResponse),
@@ -66,7 +66,7 @@ fn text(json: &Json) -> String {
 }
 
 /// Whether `value` is what the vector's `json` describes.
-pub fn matches(value: &Value, json: &Json) -> bool {
+pub(crate) fn matches(value: &Value, json: &Json) -> bool {
     let kind = json["t"].as_str().unwrap();
     let all = |list: &[Value]| {
         let expected = elements(json);

@@ -26,7 +26,7 @@ impl Peer {
         if matches!(self.phase, Phase::Closing | Phase::Finished) {
             return false;
         }
-        self.stats.datagrams_in = self.stats.datagrams_in.wrapping_add(1);
+        self.stats.datagrams_in += 1;
         let parsed = match Datagram::parse(datagram) {
             // With a checksum agreed on, one without would let damage through.
             Ok(parsed) if parsed.header.protection == self.protection || self.protection == Protection::Plain => parsed,

@@ -1,5 +1,7 @@
 //! A client and a server over a bad network, in virtual time.
 
+#![allow(clippy::cast_possible_truncation)]
+
 use super::super::command::{Command, CommandError, DatagramError, DatagramWriter, Header, Kind, RESERVED};
 use super::super::{Listener, ListenerLimits, PeerHandle, Route};
 use super::*;
@@ -45,7 +47,10 @@ impl Inbox {
                     assert_eq!(self.opened, 1, "a message before the opening");
                     self.messages.push((channel, delivery, body.bytes(datagram).to_vec()));
                 }
-                Incoming::Closed(cause) => self.closed.push(cause),
+                other => {
+                    let Incoming::Closed(cause) = other else { panic!("{other:?} over UDP") };
+                    self.closed.push(cause);
+                }
             }
         }
     }

@@ -1,0 +1,5 @@
+//! The parser of GpBinaryV18.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| lampyris_fuzz::wire(lampyris_wire::Protocol::GpBinaryV18, bytes));
