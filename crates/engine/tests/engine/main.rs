@@ -7,6 +7,8 @@
     reason = "a test ends at the first thing that is not as expected"
 )]
 
+mod authentication;
 mod client;
+mod limits;
 mod node;
 mod replay;

@@ -280,7 +280,8 @@ impl Node {
                     self.workers[client.worker].stream_ended(now, key, CloseCause::ByPeer);
                 }
             }
-            End::Ws { .. } => {
+            End::Ws { answered, .. } => {
+                *answered = true;
                 let frame = ws_frame(0x8, &1000u16.to_be_bytes());
                 return self.send_bytes(id, &frame);
             }
@@ -341,6 +342,12 @@ impl Node {
                 self.workers[usize::from(to.0)].handle_message(self.now, message);
             }
             for client in &mut self.clients {
+                if let Some(key) = client.key
+                    && let Some(mut answer) = client.close_answer()
+                {
+                    busy = true;
+                    self.workers[client.worker].receive(self.now, key, &mut answer);
+                }
                 let (now, listener, remote, worker) = (self.now, client.listener, client.remote, client.worker);
                 let mut datagram = Vec::new();
                 while client.peer().is_some_and(|peer| peer.poll_transmit(now, &mut datagram)) {
