@@ -170,6 +170,15 @@ impl Node {
         id
     }
 
+    /// Connects with a token that is taken, and takes the answer to it out of the inbox.
+    pub(crate) fn connected_with_token(&mut self, how: &Connect<'_>) -> ClientId {
+        let id = self.connect(how);
+        let answer = self.client(id).response(operation::AUTHENTICATE_ONCE).expect("an answer to the token");
+        assert_eq!(answer.return_code, 0, "{answer:?}");
+        self.client(id).inbox.clear();
+        id
+    }
+
     pub(crate) fn connect_udp(&mut self, id: ClientId, init: &[u8]) {
         let (now, challenge) = (self.now, 0x1000 + u32::try_from(id.0).unwrap());
         self.client(id).connect_udp(now, challenge, init);
