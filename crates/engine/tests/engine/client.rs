@@ -70,12 +70,9 @@ impl Client {
         let end = match transport {
             Transport::Udp => End::Udp { peer: None },
             Transport::Tcp => End::Tcp { unread: Vec::new() },
-            Transport::Ws | Transport::Wss => End::Ws {
-                unread: Vec::new(),
-                upgraded: false,
-                closed: None,
-                answered: false,
-            },
+            Transport::Ws | Transport::Wss => {
+                End::Ws { unread: Vec::new(), upgraded: false, closed: None, answered: false }
+            }
         };
         Self {
             listener,
