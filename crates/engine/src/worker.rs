@@ -464,7 +464,13 @@ impl Worker {
         self.shutting_down = true;
         let keys: Vec<_> = self.connections.keys().collect();
         for key in keys {
-            self.fail(now, key, CloseCause::ByUs("the server is stopping"));
+            let cause = CloseCause::ByUs("the server is stopping");
+            // JSON has no message for it, so there is nothing to wait for.
+            if self.connection(key).is_some_and(|connection| connection.protocol == Protocol::Json) {
+                self.close(now, key, cause);
+            } else {
+                self.fail(now, key, cause);
+            }
         }
     }
 

@@ -34,7 +34,7 @@ impl Loopback {
             public_ip: None,
             public_host: HostName::Auto,
             workers,
-            limits: Limits::default(),
+            limits: Limits { close_grace: Duration::from_millis(100), ..Limits::default() },
         };
         Self { server: Server::start(&options).unwrap(), state }
     }
