@@ -14,6 +14,7 @@ use lampyris_wire::{Disconnect, Event, Limits, Message, MessageHead, OperationRe
 
 /// What a client was told.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 pub(crate) enum Told {
     /// The init response.
     Opened,
