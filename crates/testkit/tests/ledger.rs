@@ -10,12 +10,8 @@ use lampyris_client::{Delivery, Event, Protocol, RaiseOptions, State, Transport}
 use lampyris_testkit::{Conditions, HostId, Ledger, World, WorldConfig, each_seed};
 use rand::RngExt as _;
 
-const DELIVERIES: [Delivery; 4] = [
-    Delivery::Reliable,
-    Delivery::Reliable,
-    Delivery::Unreliable,
-    Delivery::ReliableUnsequenced,
-];
+const DELIVERIES: [Delivery; 4] =
+    [Delivery::Reliable, Delivery::Reliable, Delivery::Unreliable, Delivery::ReliableUnsequenced];
 
 /// Rounds of sending, 50 ms apart.
 const ROUNDS: usize = 40;

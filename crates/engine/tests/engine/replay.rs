@@ -320,7 +320,9 @@ impl<'a> Replay<'a> {
                 let id = self.connections[name];
                 self.node.end_key_exchange(id, ours);
                 recorded.parameters = ours.parameters.clone();
-            } else if let Some(time) = ours.parameters.get(2).filter(|time| matches!(time, Value::Int(_) | Value::Double(_))) {
+            } else if let Some(time) =
+                ours.parameters.get(2).filter(|time| matches!(time, Value::Int(_) | Value::Double(_)))
+            {
                 recorded.parameters.insert(2, time.clone());
             }
             return assert_eq!(ours, recorded, "{place}");
