@@ -83,12 +83,10 @@ impl Connection {
         self.transport == Transport::Wss
     }
 
-    /// The transport is open: its clocks start.
+    /// The transport is open: the pings that it does not send by itself begin.
     pub(crate) fn opened(&mut self, now: Duration) {
-        match &mut self.link {
-            Link::Udp(peer) => peer.fetch_server_time(),
-            Link::Tcp(_) => {}
-            Link::Ws(_) => self.clock.ping_at = Some(now),
+        if matches!(self.link, Link::Ws(_)) {
+            self.clock.ping_at = Some(now);
         }
     }
 

@@ -41,7 +41,7 @@ impl Datagrams {
             udp::ListenerLimits { peers: config.limits.connections_per_worker, ..udp::ListenerLimits::DEFAULT };
         Self {
             listeners: udp_listeners
-                .map(|(at, _)| (ListenerId(at), udp::Listener::new(config.udp_secret, limits.clone())))
+                .map(|(at, _)| (ListenerId(at), udp::Listener::new(config.udp_secret, limits)))
                 .collect(),
             dirty: VecDeque::new(),
             replies: VecDeque::new(),
@@ -60,7 +60,7 @@ impl Datagrams {
     /// The next batch of datagrams for another worker.
     pub(crate) fn poll_forwarded(&mut self) -> Option<(WorkerId, WorkerMessage)> {
         let (worker, datagrams) = self.forwarded.pop()?;
-        Some((worker, WorkerMessage(Content::Datagrams(datagrams))))
+        Some((worker, WorkerMessage::from(Content::Datagrams(datagrams))))
     }
 
     /// `false` if there is no room for it.
@@ -241,7 +241,7 @@ impl Worker {
         let Some((mut connection, place)) = self.take_moved(key, to) else { return };
         self.point_listener_at(&connection, place);
         connection.home = Some(Home { worker: self.id, place });
-        self.post(to, Content::MovedPeer(Box::new(Moved { connection })));
+        self.post(to, Content::MovedPeer(Moved { connection }));
     }
 
     /// Makes the listener lead a peer's datagrams to that place.

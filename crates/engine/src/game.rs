@@ -247,11 +247,11 @@ impl Worker {
         };
         let Ok(name) = request.require_room_name().cloned() else { return };
         match self.rooms.by_name.get(&name).copied() {
-            Some(room) if code == operation::CREATE_GAME => {
+            Some(_) if code == operation::CREATE_GAME => {
                 let refusal = Refusal::new(ReturnCode::GAME_ID_ALREADY_EXISTS, "a room of this name exists");
                 self.answer(now, key, mode, code, Err(refusal));
+                self.report(now, vec![(name, RoomReport::JoinFailed { user_id: joiner.user_id })]);
                 self.dismiss(now, key, DisconnectReason::JoinRefused);
-                let _ = room;
             }
             Some(room) => {
                 self.room_turn(now, room, mode, None, |room, effects| room.join(now, &joiner, request, effects));

@@ -38,7 +38,7 @@ impl Told {
 #[derive(Debug)]
 pub(crate) enum End {
     Tcp { unread: Vec<u8> },
-    Ws { unread: Vec<u8>, upgraded: bool, closed: Option<u16> },
+    Ws { unread: Vec<u8>, upgraded: bool, closed: Option<u16>, answered: bool },
     Udp { peer: Option<Box<udp::Peer>> },
 }
 
@@ -70,7 +70,12 @@ impl Client {
         let end = match transport {
             Transport::Udp => End::Udp { peer: None },
             Transport::Tcp => End::Tcp { unread: Vec::new() },
-            Transport::Ws | Transport::Wss => End::Ws { unread: Vec::new(), upgraded: false, closed: None },
+            Transport::Ws | Transport::Wss => End::Ws {
+                unread: Vec::new(),
+                upgraded: false,
+                closed: None,
+                answered: false,
+            },
         };
         Self {
             listener,
@@ -101,6 +106,17 @@ impl Client {
         }
     }
 
+    /// The answer to the server's close frame, once.
+    pub(crate) fn close_answer(&mut self) -> Option<Vec<u8>> {
+        match &mut self.end {
+            End::Ws { closed: Some(code), answered, .. } if !*answered => {
+                *answered = true;
+                Some(ws_frame(0x8, &code.to_be_bytes()))
+            }
+            _ => None,
+        }
+    }
+
     /// Takes bytes of a stream.
     pub(crate) fn read_stream(&mut self, bytes: &[u8]) {
         match &mut self.end {
@@ -111,7 +127,7 @@ impl Client {
         loop {
             let read = match &mut self.end {
                 End::Tcp { unread } => next_tcp(unread),
-                End::Ws { unread, upgraded, closed } => next_ws(unread, upgraded, closed),
+                End::Ws { unread, upgraded, closed, .. } => next_ws(unread, upgraded, closed),
                 End::Udp { .. } => None,
             };
             match read {

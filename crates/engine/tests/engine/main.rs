@@ -7,6 +7,12 @@
     reason = "a test ends at the first thing that is not as expected"
 )]
 
+mod allocations;
+mod authentication;
 mod client;
+mod limits;
 mod node;
 mod replay;
+mod rooms;
+mod web;
+mod workers;

@@ -170,6 +170,15 @@ impl Node {
         id
     }
 
+    /// Connects with a token that is taken, and takes the answer to it out of the inbox.
+    pub(crate) fn connected_with_token(&mut self, how: &Connect<'_>) -> ClientId {
+        let id = self.connect(how);
+        let answer = self.client(id).response(operation::AUTHENTICATE_ONCE).expect("an answer to the token");
+        assert_eq!(answer.return_code, 0, "{answer:?}");
+        self.client(id).inbox.clear();
+        id
+    }
+
     pub(crate) fn connect_udp(&mut self, id: ClientId, init: &[u8]) {
         let (now, challenge) = (self.now, 0x1000 + u32::try_from(id.0).unwrap());
         self.client(id).connect_udp(now, challenge, init);
@@ -280,7 +289,8 @@ impl Node {
                     self.workers[client.worker].stream_ended(now, key, CloseCause::ByPeer);
                 }
             }
-            End::Ws { .. } => {
+            End::Ws { answered, .. } => {
+                *answered = true;
                 let frame = ws_frame(0x8, &1000u16.to_be_bytes());
                 return self.send_bytes(id, &frame);
             }
@@ -341,6 +351,12 @@ impl Node {
                 self.workers[usize::from(to.0)].handle_message(self.now, message);
             }
             for client in &mut self.clients {
+                if let Some(key) = client.key
+                    && let Some(mut answer) = client.close_answer()
+                {
+                    busy = true;
+                    self.workers[client.worker].receive(self.now, key, &mut answer);
+                }
                 let (now, listener, remote, worker) = (self.now, client.listener, client.remote, client.worker);
                 let mut datagram = Vec::new();
                 while client.peer().is_some_and(|peer| peer.poll_transmit(now, &mut datagram)) {

@@ -109,7 +109,7 @@ impl Driver {
     }
 
     /// A stream that another worker handed over goes on here.
-    pub(super) fn take_in(&mut self, now: Duration, mut stream: Stream, moved: Box<Moved>) {
+    pub(super) fn take_in(&mut self, now: Duration, mut stream: Stream, moved: Moved) {
         let connection = self.worker.attach(now, moved);
         stream.phase = Phase::Open(connection);
         match self.insert(now, stream) {

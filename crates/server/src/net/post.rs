@@ -24,7 +24,7 @@ pub(crate) enum Letter {
     /// A message between nodes' workers.
     Message(Box<WorkerMessage>),
     /// A stream that goes on there.
-    Stream(Box<Stream>, Box<Moved>),
+    Stream(Box<Stream>, Moved),
 }
 
 /// One worker's end of the post.

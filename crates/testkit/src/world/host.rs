@@ -25,6 +25,8 @@ pub(super) struct Host {
     armed: Option<Duration>,
     /// Nothing reaches it or comes from it any more, and its clock stands still.
     cut: bool,
+    /// Nothing reaches it, but its clock goes on.
+    deaf: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,7 @@ impl World {
             socket: None,
             armed: None,
             cut: false,
+            deaf: false,
         });
         id
     }
@@ -73,6 +76,11 @@ impl World {
     pub fn mend(&mut self, host: HostId) {
         self.host_mut(host).cut = false;
         self.host_wakes(host);
+    }
+
+    /// Nothing reaches the host any more; what it says is heard.
+    pub fn deafen(&mut self, host: HostId) {
+        self.host_mut(host).deaf = true;
     }
 
     /// A router on the way forgets the host's port and gives it another one.
@@ -244,7 +252,7 @@ impl World {
         let now = self.now;
         let Some(&id) = self.ports.get(&to) else { return };
         let host = self.host_mut(id);
-        if !host.cut {
+        if !host.cut && !host.deaf {
             host.client.receive(now, &mut bytes);
             self.settle_host(id);
         }
@@ -254,7 +262,7 @@ impl World {
     fn host_of(&self, stream: usize) -> Option<HostId> {
         let id = self.streams.get(stream)?.host;
         let host = self.host(id);
-        (!host.cut && matches!(host.socket, Some(Socket::Stream { stream: own, .. }) if own == stream)).then_some(id)
+        (!host.cut && !host.deaf && matches!(host.socket, Some(Socket::Stream { stream: own, .. }) if own == stream)).then_some(id)
     }
 
     pub(super) fn accepted(&mut self, stream: usize) {

@@ -128,7 +128,7 @@ enum Happening {
 #[derive(Debug)]
 enum Letter {
     Message(WorkerMessage),
-    Stream(usize, Box<Moved>),
+    Stream(usize, Moved),
 }
 
 #[derive(Debug)]
