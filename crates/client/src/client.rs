@@ -359,7 +359,8 @@ impl Client {
                 self.leave_server(now, Next::Disconnect(cause));
             }
             Ok(other) => {
-                let cause = DisconnectCause::Violation(format!("expected an answer or an event, found {:?}", other.kind()));
+                let cause =
+                    DisconnectCause::Violation(format!("expected an answer or an event, found {:?}", other.kind()));
                 self.leave_server(now, Next::Disconnect(cause));
             }
             Err(cause) => self.leave_server(now, Next::Disconnect(cause)),

@@ -86,9 +86,8 @@ impl Client {
                 return Err(violation("expected no public key now".to_owned()));
             }
         };
-        let key = public_key(response).ok_or_else(|| {
-            violation(format!("expected a public key, found return code {}", response.return_code))
-        })?;
+        let key = public_key(response)
+            .ok_or_else(|| violation(format!("expected a public key, found return code {}", response.return_code)))?;
         let cipher = exchange.finish(key).map_err(|error| violation(error.to_string()))?;
         if let Some(connection) = &mut self.connection {
             connection.cipher = Some(cipher);

@@ -162,10 +162,11 @@ impl Client {
             }
             (Server::Master, operation::JOIN_LOBBY) => self.events.push_back(Event::LobbyJoined),
             (Server::Master, operation::LEAVE_LOBBY) => self.events.push_back(Event::LobbyLeft),
-            (
-                Server::Master,
-                operation::CREATE_GAME | operation::JOIN_GAME | operation::JOIN_RANDOM_GAME,
-            ) if self.entering.is_some() => self.room_found(now, &mut response),
+            (Server::Master, operation::CREATE_GAME | operation::JOIN_GAME | operation::JOIN_RANDOM_GAME)
+                if self.entering.is_some() =>
+            {
+                self.room_found(now, &mut response)
+            }
             (Server::Game, operation::CREATE_GAME | operation::JOIN_GAME) if self.entering.is_some() => {
                 self.room_answered(now, response);
             }

@@ -117,7 +117,7 @@ pub(super) fn dead_sections(files: &[Tracked]) -> Findings {
         };
         for file in files.iter().filter(|file| is_code(&file.path) && file.path != SELF) {
             for rest in file.text.split(document).skip(1) {
-                for named in references(rest).filter(|named| !headings.contains(*named)) {
+                for named in references(rest).into_iter().filter(|named| !headings.contains(named)) {
                     findings.push(format!("{}: {document} has no section {named}", file.path));
                 }
             }
@@ -133,14 +133,21 @@ fn sections(text: &str) -> HashSet<&str> {
 }
 
 /// The numbers right behind a document's name: ", section 3.4", ", sections 1.3, 1.6 and 2.2", " 2.4.2".
-fn references(rest: &str) -> impl Iterator<Item = &str> {
-    let words = rest.split_whitespace().map(trim_number);
-    words
-        .skip_while(|word| word.is_empty())
-        .take_while(|word| {
-            matches!(*word, "section" | "sections" | "and" | "to" | "//!" | "///" | "//") || is_number(word)
-        })
-        .filter(|word| is_number(word))
+fn references(rest: &str) -> Vec<&str> {
+    let mut numbers = Vec::new();
+    let mut more = true;
+    for word in rest.split_whitespace() {
+        match trim_number(word) {
+            "" | "section" | "sections" | "//!" | "///" | "//" => {}
+            "and" | "to" => more = true,
+            number if more && is_number(number) => {
+                numbers.push(number);
+                more = word.ends_with(',');
+            }
+            _ => break,
+        }
+    }
+    numbers
 }
 
 fn is_number(word: &str) -> bool {
@@ -172,7 +179,7 @@ mod tests {
         let documents =
             || PROTOCOL.map(|name| file(&format!("docs/protocol/{name}"), "## 3. UDP\n### 3.4 Handshake\n"));
         let with = |text: &str| documents().into_iter().chain([file("a.rs", text)]).collect::<Vec<_>>();
-        let good = "//! (transports.md, sections 3 and 3.4), operations.md 3.4.";
+        let good = "//! (transports.md, sections 3 and 3.4), operations.md 3.4; 0 keeps nothing.";
         assert_eq!(dead_sections(&with(good)), Findings::new());
         let bad = "// see transports.md, section 3.5 for 9 reasons, operations.md 7";
         assert_eq!(dead_sections(&with(bad)).len(), 2);

@@ -38,7 +38,9 @@ fn operations_before_authentication_are_denied_and_the_client_may_still_authenti
     for transport in TRANSPORTS {
         for role in [Role::Master, Role::Game] {
             let id = node.connected(&Connect::to(role, transport));
-            for code in [operation::CREATE_GAME, operation::JOIN_GAME, operation::JOIN_LOBBY, operation::RAISE_EVENT, 99] {
+            for code in
+                [operation::CREATE_GAME, operation::JOIN_GAME, operation::JOIN_LOBBY, operation::RAISE_EVENT, 99]
+            {
                 assert_eq!(node.ask(id, code, none()).return_code, -3, "{role:?} {code}");
             }
             node.granted(id, operation::AUTHENTICATE, Parameters::from([(key::TOKEN, token.as_str())]));

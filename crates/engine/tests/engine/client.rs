@@ -14,6 +14,7 @@ use lampyris_wire::{Disconnect, Event, Limits, Message, MessageHead, OperationRe
 
 /// What a client was told.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 pub(crate) enum Told {
     /// The init response.
     Opened,
@@ -70,12 +71,9 @@ impl Client {
         let end = match transport {
             Transport::Udp => End::Udp { peer: None },
             Transport::Tcp => End::Tcp { unread: Vec::new() },
-            Transport::Ws | Transport::Wss => End::Ws {
-                unread: Vec::new(),
-                upgraded: false,
-                closed: None,
-                answered: false,
-            },
+            Transport::Ws | Transport::Wss => {
+                End::Ws { unread: Vec::new(), upgraded: false, closed: None, answered: false }
+            }
         };
         Self {
             listener,

@@ -159,7 +159,8 @@ fn a_slow_reader_of_the_lobby_ends_and_the_others_get_every_update() {
         for id in [readers[0], readers[2], readers[3]] {
             let updates = node.client(id).events();
             let update = updates.iter().filter(|event| event.code == event::GAME_LIST_UPDATE);
-            let rooms: Vec<_> = update.filter_map(|event| event.parameters.get(key::GAME_LIST)?.as_hashtable()).collect();
+            let rooms: Vec<_> =
+                update.filter_map(|event| event.parameters.get(key::GAME_LIST)?.as_hashtable()).collect();
             assert_eq!(rooms.len(), 1);
             assert!(rooms[0].contains_key(&Value::from(name.as_str())));
         }

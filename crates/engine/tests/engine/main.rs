@@ -10,6 +10,7 @@
 mod allocations;
 mod authentication;
 mod client;
+mod ledger;
 mod limits;
 mod node;
 mod replay;

@@ -379,20 +379,17 @@ impl Node {
         match action {
             Action::Send(to, message) => self.mail.push_back((to, message)),
             Action::Flush(key) | Action::Close(key) => {
-                let at = find(&self.clients, key);
-                if let Some(client) = at.and_then(|at| self.clients.get_mut(at))
-                    && !client.stalled
-                {
+                let at = find(&self.clients, key).unwrap_or_else(|| panic!("{action:?} of a socket that is closed"));
+                let client = &mut self.clients[at];
+                if !client.stalled {
                     let output = self.workers[worker].output(key).to_vec();
                     client.read_stream(&output);
                     self.workers[worker].consume_output(key, output.len());
                 }
                 if matches!(action, Action::Close(_)) {
                     self.workers[worker].forget(key);
-                    if let Some(at) = at {
-                        self.clients[at].key = None;
-                        self.clients[at].closed = true;
-                    }
+                    client.key = None;
+                    client.closed = true;
                 }
             }
             Action::Move(key, to) => {

@@ -61,7 +61,8 @@ fn an_event_goes_out_as_it_came_on_its_channel_and_with_its_reliability() {
     let mut node = Node::new(config(1));
     let how = Connect::to(Role::Game, Transport::Udp);
     let [ann, bob] = ["ann", "bob"].map(|user| node.in_room(user, "room", &how));
-    let ways = [Delivery::Reliable, Delivery::Unreliable, Delivery::UnreliableUnsequenced, Delivery::ReliableUnsequenced];
+    let ways =
+        [Delivery::Reliable, Delivery::Unreliable, Delivery::UnreliableUnsequenced, Delivery::ReliableUnsequenced];
     for (delivery, sent_on) in ways.into_iter().flat_map(|delivery| [(delivery, 0), (delivery, 1)]) {
         let message = node.encoded(ann, operation::RAISE_EVENT, raised(1, 5));
         node.send_message(ann, sent_on, delivery, &message);
@@ -186,7 +187,8 @@ fn a_connection_serves_one_room() {
 fn room_operations_need_a_room() {
     let mut node = Node::new(config(1));
     let id = node.game("ann", &GAME_TCP());
-    for code in [operation::RAISE_EVENT, operation::SET_PROPERTIES, operation::GET_PROPERTIES, operation::CHANGE_GROUPS] {
+    for code in [operation::RAISE_EVENT, operation::SET_PROPERTIES, operation::GET_PROPERTIES, operation::CHANGE_GROUPS]
+    {
         assert_eq!(node.ask(id, code, Parameters::new()).return_code, -3, "{code}");
     }
     node.send(id, operation::LEAVE, Parameters::new());

@@ -115,9 +115,9 @@ fn a_stream_that_ends_while_it_moves_leaves_nothing_behind() {
     let join = node.encoded(id, operation::JOIN_GAME, {
         Parameters::from([(key::ROOM_NAME, Value::from(room.as_str())), (key::JOIN_MODE, Value::Byte(1))])
     });
-    let (now, frame) = (node.now, node.client(id).frame(&join));
+    let (now, mut frame) = (node.now, node.client(id).frame(&join));
     let key = node.client(id).key.take().unwrap();
-    node.workers[0].receive(now, key, &mut frame.clone());
+    node.workers[0].receive(now, key, &mut frame);
     node.workers[0].stream_ended(now, key, lampyris_transport::CloseCause::ByPeer);
     node.settle();
     assert_eq!(connections(&node), [before[0] + 1, before[1]], "only the connection to the Master");
