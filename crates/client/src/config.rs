@@ -141,12 +141,7 @@ pub struct TransportLimits {
 
 impl Default for TransportLimits {
     fn default() -> Self {
-        Self {
-            wire: Limits::DEFAULT,
-            udp: Arc::new(udp::Config::CLIENT),
-            tcp: Arc::default(),
-            ws: Arc::default(),
-        }
+        Self { wire: Limits::DEFAULT, udp: Arc::new(udp::Config::CLIENT), tcp: Arc::default(), ws: Arc::default() }
     }
 }
 

@@ -99,8 +99,7 @@ impl Connection {
         request: OperationRequest,
         buffers: &mut Buffers,
     ) -> Result<(), Error> {
-        let message =
-            if internal { Message::InternalRequest(request) } else { Message::OperationRequest(request) };
+        let message = if internal { Message::InternalRequest(request) } else { Message::OperationRequest(request) };
         let Buffers { message: bytes, cipher_text } = buffers;
         bytes.clear();
         message.encode(self.protocol, bytes)?;
@@ -118,7 +117,12 @@ impl Connection {
     }
 
     /// Builds a message that came.
-    pub(crate) fn decode(&self, message: &[u8], config: &Config, plain: &mut Vec<u8>) -> Result<Message, DisconnectCause> {
+    pub(crate) fn decode(
+        &self,
+        message: &[u8],
+        config: &Config,
+        plain: &mut Vec<u8>,
+    ) -> Result<Message, DisconnectCause> {
         let limits = &config.limits.wire;
         let (head, body) = MessageHead::split(message)?;
         if !head.encrypted || self.is_secure() {

@@ -3,8 +3,8 @@
 use lampyris_transport::Delivery;
 use lampyris_wire::{Hashtable, OperationResponse, Parameters, Value};
 
-use crate::codes::{event, key, room_property};
 use crate::DisconnectCause;
+use crate::codes::{event, key, room_property};
 
 /// What a client tells its application.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +86,7 @@ pub enum Event {
         delivery: Delivery,
     },
     /// The answer to an operation that has no event of its own.
-    Response(OperationResponse),
+    Response(Box<OperationResponse>),
     /// The client is connected no more.
     Disconnected(DisconnectCause),
 }

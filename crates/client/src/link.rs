@@ -72,13 +72,7 @@ impl Link {
         })
     }
 
-    pub(crate) fn receive(
-        &mut self,
-        now: Duration,
-        input: &mut [u8],
-        incoming: &mut Vec<Incoming>,
-        out: &mut Vec<u8>,
-    ) {
+    pub(crate) fn receive(&mut self, now: Duration, input: &mut [u8], incoming: &mut Vec<Incoming>, out: &mut Vec<u8>) {
         match self {
             Self::Udp(peer) => {
                 peer.receive(now, input, incoming);

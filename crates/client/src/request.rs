@@ -108,10 +108,9 @@ impl RoomOptions {
         parameters.insert(key::CLEANUP_CACHE_ON_LEAVE, self.cleanup_cache_on_leave);
         parameters.insert(key::CHECK_USER_ON_JOIN, self.check_user_on_join);
         parameters.insert(key::ROOM_OPTION_FLAGS, self.flags());
-        for (name, on) in [
-            (key::SUPPRESS_ROOM_EVENTS, self.suppress_room_events),
-            (key::PUBLISH_USER_ID, self.publish_user_id),
-        ] {
+        for (name, on) in
+            [(key::SUPPRESS_ROOM_EVENTS, self.suppress_room_events), (key::PUBLISH_USER_ID, self.publish_user_id)]
+        {
             if on {
                 parameters.insert(name, true);
             }

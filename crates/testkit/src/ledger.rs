@@ -180,15 +180,8 @@ mod tests {
         ledger.receive(b, &events[0]);
         ledger.receive(a, &events[0]);
         let tally = ledger.tally();
-        let expected = Tally {
-            owed: 4,
-            arrived: 2,
-            lost: 1,
-            unreliable_lost: 1,
-            duplicated: 1,
-            misordered: 1,
-            unexpected: 1,
-        };
+        let expected =
+            Tally { owed: 4, arrived: 2, lost: 1, unreliable_lost: 1, duplicated: 1, misordered: 1, unexpected: 1 };
         assert_eq!(tally, expected);
         assert!(!tally.is_clean());
     }

@@ -42,7 +42,14 @@ impl Conditions {
     /// Loss as given, 5 % duplication and reordering, jitter as long as the way, streams in small pieces.
     #[must_use]
     pub const fn bad(loss: f64) -> Self {
-        Self { loss, duplication: 0.05, reordering: 0.05, jitter: Duration::from_millis(20), segment: 700, ..Self::GOOD }
+        Self {
+            loss,
+            duplication: 0.05,
+            reordering: 0.05,
+            jitter: Duration::from_millis(20),
+            segment: 700,
+            ..Self::GOOD
+        }
     }
 
     fn time_of_way(&self, rng: &mut StdRng) -> Duration {

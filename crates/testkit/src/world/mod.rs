@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lampyris_client::{Client, Event, State};
 use lampyris_engine::{
-    Addresses, Config, ConnectionKey, HostName, Limits, ListenerConfig, ListenerId, Moved, Role, Stats, Transport, Worker,
-    WorkerId, WorkerMessage,
+    Addresses, Config, ConnectionKey, HostName, Limits, ListenerConfig, ListenerId, Moved, Role, Stats, Transport,
+    Worker, WorkerId, WorkerMessage,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -127,7 +127,7 @@ enum Happening {
 /// From worker to worker.
 #[derive(Debug)]
 enum Letter {
-    Message(WorkerMessage),
+    Message(Box<WorkerMessage>),
     Stream(usize, Box<Moved>),
 }
 
