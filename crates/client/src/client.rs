@@ -48,7 +48,7 @@ pub enum Action {
 
 /// The kind of server that a client is connected to, or connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Server {
+pub(crate) enum Role {
     NameServer,
     Master,
     Game,
@@ -81,7 +81,7 @@ pub(crate) enum Step {
 /// What comes after a connection.
 #[derive(Debug)]
 pub(crate) enum Next {
-    Connect(Server, Box<ServerAddress>),
+    Connect(Role, Box<ServerAddress>),
     Disconnect(DisconnectCause),
 }
 
@@ -115,7 +115,7 @@ pub(crate) struct Identity {
 pub struct Client {
     pub(crate) config: Arc<Config>,
     seed: [u8; 32],
-    pub(crate) server: Server,
+    pub(crate) server: Role,
     pub(crate) step: Step,
     pub(crate) connection: Option<Box<Connection>>,
     pub(crate) identity: Identity,
@@ -142,7 +142,7 @@ impl Client {
         Self {
             config,
             seed,
-            server: Server::NameServer,
+            server: Role::NameServer,
             step: Step::Idle,
             connection: None,
             identity: Identity::default(),
@@ -167,10 +167,10 @@ impl Client {
         match (&self.step, self.server) {
             (Step::Idle, _) => State::Disconnected,
             (Step::Closing(Next::Disconnect(_)), _) => State::Disconnecting,
-            (Step::Closing(Next::Connect(Server::Master, _)), Server::Game) => State::LeavingRoom,
+            (Step::Closing(Next::Connect(Role::Master, _)), Role::Game) => State::LeavingRoom,
             _ if self.room.is_some() => State::InRoom,
             _ if self.entering.is_some() => State::EnteringRoom,
-            (Step::Ready, Server::Master) => State::OnMaster,
+            (Step::Ready, Role::Master) => State::OnMaster,
             _ => State::Connecting,
         }
     }
@@ -183,8 +183,8 @@ impl Client {
         self.expect(State::Disconnected, "a client that is disconnected")?;
         self.identity.token = None;
         let (server, address) = match &self.config.start {
-            Start::NameServer(address) => (Server::NameServer, address),
-            Start::Master(address) => (Server::Master, address),
+            Start::NameServer(address) => (Role::NameServer, address),
+            Start::Master(address) => (Role::Master, address),
         };
         let address = Box::new(address.clone());
         self.open(now, server, address);
@@ -405,13 +405,13 @@ impl Client {
     }
 
     /// Starts a connection to a server.
-    pub(crate) fn open(&mut self, now: Duration, server: Server, address: Box<ServerAddress>) {
+    pub(crate) fn open(&mut self, now: Duration, server: Role, address: Box<ServerAddress>) {
         self.actions.push_back(Action::Open((*address).clone()));
         self.server = server;
         match server {
-            Server::NameServer => {}
-            Server::Master => self.master = Some(address),
-            Server::Game => self.game = Some(address),
+            Role::NameServer => {}
+            Role::Master => self.master = Some(address),
+            Role::Game => self.game = Some(address),
         }
         self.step = Step::Opening;
         self.deadline = Some(now + self.config.opening_timeout);
@@ -425,9 +425,9 @@ impl Client {
 
     fn address(&self) -> Option<&ServerAddress> {
         match self.server {
-            Server::NameServer => Some(self.config.start.address()),
-            Server::Master => self.master.as_deref(),
-            Server::Game => self.game.as_deref(),
+            Role::NameServer => Some(self.config.start.address()),
+            Role::Master => self.master.as_deref(),
+            Role::Game => self.game.as_deref(),
         }
     }
 

@@ -86,7 +86,7 @@ pub enum Event {
         delivery: Delivery,
     },
     /// The answer to an operation that has no event of its own.
-    Response(OperationResponse),
+    Response(Box<OperationResponse>),
     /// The client is connected no more.
     Disconnected(DisconnectCause),
 }

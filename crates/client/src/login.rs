@@ -6,7 +6,7 @@ use lampyris_transport::crypto::{EXPONENT_BYTES, KEY_BYTES, KeyExchange, Payload
 use lampyris_wire::{OperationResponse, Parameters, Value};
 use rand::RngExt as _;
 
-use crate::client::{Next, Server, Step};
+use crate::client::{Next, Role, Step};
 use crate::codes::{key, operation};
 use crate::connection::{Mode, key_exchange_request, public_key};
 use crate::{AuthMode, Client, DisconnectCause, Error, Event, ServerAddress};
@@ -20,7 +20,7 @@ const SECRET: u8 = 1;
 impl Client {
     /// Whether this server is told the token by the init.
     fn token_opens(&self) -> bool {
-        self.config.auth_mode() == AuthMode::AuthOnce && self.server != Server::NameServer
+        self.config.auth_mode() == AuthMode::AuthOnce && self.server != Role::NameServer
     }
 
     /// The token for the init of this server.
@@ -97,11 +97,11 @@ impl Client {
 
     fn authenticate(&mut self, now: Duration) -> Result<(), DisconnectCause> {
         self.step = Step::Authenticating;
-        let token = self.identity.token.clone().filter(|_| self.server != Server::NameServer);
+        let token = self.identity.token.clone().filter(|_| self.server != Role::NameServer);
         let (mode, code, parameters) = match token {
             Some(token) => (Mode::PLAIN, operation::AUTHENTICATE, Parameters::new().with(key::TOKEN, token)),
             None => {
-                let once = self.server == Server::NameServer && self.config.auth_mode() == AuthMode::AuthOnce;
+                let once = self.server == Role::NameServer && self.config.auth_mode() == AuthMode::AuthOnce;
                 let code = if once { operation::AUTHENTICATE_ONCE } else { operation::AUTHENTICATE };
                 (Mode::SECRET, code, self.introduction(once))
             }
@@ -115,7 +115,7 @@ impl Client {
         let mut parameters = Parameters::new()
             .with(key::APPLICATION_ID, config.application.as_str())
             .with(key::APP_VERSION, config.app_version.as_str());
-        if self.server == Server::NameServer {
+        if self.server == Role::NameServer {
             parameters.insert(key::REGION, config.region.as_str());
         }
         if let Some(user_id) = &config.user_id {
@@ -146,25 +146,25 @@ impl Client {
             return self.leave_server(now, Next::Disconnect(cause));
         }
         if let Some(Value::String(user_id)) = response.parameters.get(key::USER_ID)
-            && self.server != Server::Game
+            && self.server != Role::Game
         {
             self.identity.user_id = Some(user_id.clone());
         }
         match self.server {
-            Server::NameServer => {
+            Role::NameServer => {
                 self.identity.secret = secret_of(&response.parameters);
                 let next = match self.address_in(&response.parameters) {
-                    Ok(address) => Next::Connect(Server::Master, Box::new(address)),
+                    Ok(address) => Next::Connect(Role::Master, Box::new(address)),
                     Err(cause) => Next::Disconnect(cause),
                 };
                 self.leave_server(now, next);
             }
-            Server::Master => {
+            Role::Master => {
                 self.ready();
                 self.events.push_back(Event::ConnectedToMaster);
                 self.events.extend(self.refused.take().map(|event| *event));
             }
-            Server::Game => {
+            Role::Game => {
                 self.ready();
                 self.enter_on_game(now);
             }

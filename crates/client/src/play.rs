@@ -6,7 +6,7 @@ use std::time::Duration;
 use lampyris_transport::Delivery;
 use lampyris_wire::{self as wire, OperationRequest, OperationResponse, Parameters, Value};
 
-use crate::client::{Entering, Next, Server, Step};
+use crate::client::{Entering, Next, Role, Step};
 use crate::codes::{event, key, operation};
 use crate::connection::Mode;
 use crate::request::Stage;
@@ -57,7 +57,7 @@ impl Client {
         let (Some(address), true) = (self.game.clone(), self.identity.token.is_some()) else { return Ok(false) };
         let request = JoinRequest::from(Entry::Rejoin { name: room.to_owned() });
         self.entering = Some(Box::new(Entering { request, room: Some(room.to_owned()) }));
-        self.open(now, Server::Game, address);
+        self.open(now, Role::Game, address);
         Ok(true)
     }
 
@@ -160,21 +160,21 @@ impl Client {
             {
                 self.authenticated(now, &response);
             }
-            (Server::Master, operation::JOIN_LOBBY) => self.events.push_back(Event::LobbyJoined),
-            (Server::Master, operation::LEAVE_LOBBY) => self.events.push_back(Event::LobbyLeft),
-            (Server::Master, operation::CREATE_GAME | operation::JOIN_GAME | operation::JOIN_RANDOM_GAME)
+            (Role::Master, operation::JOIN_LOBBY) => self.events.push_back(Event::LobbyJoined),
+            (Role::Master, operation::LEAVE_LOBBY) => self.events.push_back(Event::LobbyLeft),
+            (Role::Master, operation::CREATE_GAME | operation::JOIN_GAME | operation::JOIN_RANDOM_GAME)
                 if self.entering.is_some() =>
             {
-                self.room_found(now, &mut response)
+                self.room_found(now, &mut response);
             }
-            (Server::Game, operation::CREATE_GAME | operation::JOIN_GAME) if self.entering.is_some() => {
+            (Role::Game, operation::CREATE_GAME | operation::JOIN_GAME) if self.entering.is_some() => {
                 self.room_answered(now, response);
             }
-            (Server::Game, operation::LEAVE) => {
+            (Role::Game, operation::LEAVE) => {
                 self.events.push_back(Event::RoomLeft);
                 self.back_to_master(now);
             }
-            _ => self.events.push_back(Event::Response(response)),
+            _ => self.events.push_back(Event::Response(Box::new(response))),
         }
     }
 
@@ -193,7 +193,7 @@ impl Client {
             (_, Entry::Random(_)) => None,
         };
         let next = match address {
-            Ok(address) => Next::Connect(Server::Game, Box::new(address)),
+            Ok(address) => Next::Connect(Role::Game, Box::new(address)),
             Err(cause) => Next::Disconnect(cause),
         };
         self.leave_server(now, next);
@@ -225,7 +225,7 @@ impl Client {
     fn back_to_master(&mut self, now: Duration) {
         let start = || Box::new(ServerAddress::clone(self.config.start.address()));
         let address = self.master.clone().unwrap_or_else(start);
-        self.leave_server(now, Next::Connect(Server::Master, address));
+        self.leave_server(now, Next::Connect(Role::Master, address));
     }
 
     pub(crate) fn event(&mut self, event: wire::Event, channel: u8, delivery: Delivery) {

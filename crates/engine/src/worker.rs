@@ -166,7 +166,7 @@ impl Worker {
             connections: SlotMap::with_key(),
             open_connections: 0,
             per_address: HashMap::new(),
-            datagrams: Datagrams::new(&config),
+            datagrams: Datagrams::new(id, &config),
             rooms: Rooms::default(),
             directory: (id == WorkerId::DIRECTORY).then(|| Box::new(DirectoryHost::new(&config, directory_rng))),
             master_peers: HashMap::new(),

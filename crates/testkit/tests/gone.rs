@@ -1,5 +1,5 @@
 //! Clients that vanish, come back, or come from somewhere else.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use common::*;
 use lampyris_client::{
-    CloseCause, DisconnectCause, Entry, Event, JoinRequest, Protocol, RaiseOptions, RoomOptions, State, Transport, Value,
+    CloseCause, DisconnectCause, Entry, Event, JoinRequest, Protocol, RaiseOptions, RoomOptions, State, Transport,
+    Value,
 };
 use lampyris_testkit::{HostId, World, WorldConfig};
 
@@ -54,9 +55,8 @@ fn a_client_notices_that_the_node_is_gone() {
         enter(&mut world, &[host], "room");
         world.deafen(host);
         assert!(world.run_until_all(&[host], State::Disconnected, seconds(15)), "{}", report(&mut world, &[host]));
-        let timed_out = |event: &Event| {
-            matches!(event, Event::Disconnected(DisconnectCause::Transport(CloseCause::Timeout(_))))
-        };
+        let timed_out =
+            |event: &Event| matches!(event, Event::Disconnected(DisconnectCause::Transport(CloseCause::Timeout(_))));
         assert!(world.take_events(host).iter().any(timed_out));
     }
 }

@@ -1,5 +1,5 @@
 //! Clients that break the protocol hurt themselves only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 
@@ -28,7 +28,13 @@ fn assert_they_play(world: &mut World, from: HostId, to: HostId) {
 
 #[test]
 fn a_malformed_message_ends_only_its_sender() {
-    for message in [&b"\xf3\x02\xfd\x01\xff"[..], b"\xf3\x02", b"\xf3\x82\x00\x00", b"\xf3\x05\x00", b"\xf3\x02\xfd\x05\xf5\x17\xff\xff\xff\xff\x0f"] {
+    for message in [
+        &b"\xf3\x02\xfd\x01\xff"[..],
+        b"\xf3\x02",
+        b"\xf3\x82\x00\x00",
+        b"\xf3\x05\x00",
+        b"\xf3\x02\xfd\x05\xf5\x17\xff\xff\xff\xff\x0f",
+    ] {
         let mut world = World::new(21, WorldConfig { workers: 3, ..WorldConfig::default() });
         let hosts = [0, 1, 2].map(|_| add(&mut world, Transport::Tcp, Protocol::GpBinaryV18));
         connect(&mut world, &hosts);

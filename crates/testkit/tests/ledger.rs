@@ -1,5 +1,5 @@
 //! Reliable means once, in order, whatever the network does.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 
@@ -64,7 +64,7 @@ fn those_who_come(world: &mut World, mut hosts: Vec<HostId>, sum: &mut Sum) -> V
 fn scenario(seed: u64, transports: &[Transport], sum: &mut Sum) {
     let mut world = World::new(seed, WorldConfig { workers: 1 + (seed % 3) as u16, ..WorldConfig::default() });
     let loss = world.rng().random_range(0.0..0.2);
-    let corruption = if seed % 4 == 0 { 0.01 } else { 0.0 };
+    let corruption = if seed.is_multiple_of(4) { 0.01 } else { 0.0 };
     let count = world.rng().random_range(2..=8);
     let hosts: Vec<_> = (0..count)
         .map(|at| {
@@ -76,7 +76,7 @@ fn scenario(seed: u64, transports: &[Transport], sum: &mut Sum) {
         })
         .collect();
     let conditions = Conditions { corruption, ..Conditions::bad(loss) };
-    let hosts = if seed % 2 == 0 {
+    let hosts = if seed.is_multiple_of(2) {
         connect(&mut world, &hosts);
         enter(&mut world, &hosts, "room");
         world.set_conditions(conditions);

@@ -1,5 +1,5 @@
 //! The way of a client over every transport, in both serializations and both modes of authentication.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Rooms between Master and Game: held joins, closing, lists, and caches across serializations.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 mod common;
 
@@ -169,8 +169,11 @@ fn cached_events_reach_late_joiners_of_both_serializations() {
     enter(&mut world, &hosts[..2], "room");
     world.run_for(seconds(1));
     let table = Hashtable::from([("key", Value::from(vec![1, 2, 3]))]);
-    let payloads =
-        [Value::from("text"), Value::Hashtable(table), Value::from(vec![Value::Null, Value::Float(1.5), Value::Long(-1)])];
+    let payloads = [
+        Value::from("text"),
+        Value::Hashtable(table),
+        Value::from(vec![Value::Null, Value::Float(1.5), Value::Long(-1)]),
+    ];
     let mut expected = Vec::new();
     for (at, payload) in payloads.iter().enumerate() {
         for sender in &hosts[..2] {
@@ -247,8 +250,7 @@ fn groups_and_receivers_are_kept_to() {
         let options = RaiseOptions { receivers, ..RaiseOptions::default() };
         world.act_as(hosts[0], |client, now| client.raise_event(now, 1, Value::Null, &options)).unwrap();
         world.run_for(seconds(1));
-        let got: Vec<_> =
-            (0..hosts.len()).filter(|at| !raised(world.take_events(hosts[*at])).is_empty()).collect();
+        let got: Vec<_> = (0..hosts.len()).filter(|at| !raised(world.take_events(hosts[*at])).is_empty()).collect();
         assert_eq!(got, expected, "{options:?}");
     }
 }

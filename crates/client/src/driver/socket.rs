@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 type Opening = Pin<Box<dyn Future<Output = io::Result<Open>> + Send>>;
 
 /// What both kinds of stream can do.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
@@ -155,7 +155,8 @@ async fn connect(address: &ServerAddress, tls: Arc<rustls::ClientConfig>) -> io:
     let place = (address.host.as_str(), address.port);
     if address.transport == Transport::Udp {
         let remote = lookup_host(place).await?.next();
-        let remote = remote.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address")))?;
+        let remote =
+            remote.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{address} has no address")))?;
         let local = if remote.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = UdpSocket::bind(local).await?;
         socket.connect(remote).await?;

@@ -262,7 +262,8 @@ impl World {
     fn host_of(&self, stream: usize) -> Option<HostId> {
         let id = self.streams.get(stream)?.host;
         let host = self.host(id);
-        (!host.cut && !host.deaf && matches!(host.socket, Some(Socket::Stream { stream: own, .. }) if own == stream)).then_some(id)
+        (!host.cut && !host.deaf && matches!(host.socket, Some(Socket::Stream { stream: own, .. }) if own == stream))
+            .then_some(id)
     }
 
     pub(super) fn accepted(&mut self, stream: usize) {

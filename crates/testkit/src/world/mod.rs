@@ -127,7 +127,7 @@ enum Happening {
 /// From worker to worker.
 #[derive(Debug)]
 enum Letter {
-    Message(WorkerMessage),
+    Message(Box<WorkerMessage>),
     Stream(usize, Moved),
 }
 

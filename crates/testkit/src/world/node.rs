@@ -74,7 +74,7 @@ impl World {
                     }
                 }
             }
-            Action::Send(to, message) => self.post(id, to, Letter::Message(message)),
+            Action::Send(to, message) => self.post(id, to, Letter::Message(Box::new(message))),
         }
     }
 
@@ -110,7 +110,7 @@ impl World {
     pub(super) fn take_letter(&mut self, to: WorkerId, letter: Letter) {
         let now = self.now;
         match letter {
-            Letter::Message(message) => self.seat(to).worker.handle_message(now, message),
+            Letter::Message(message) => self.seat(to).worker.handle_message(now, *message),
             Letter::Stream(stream, moved) => {
                 let key = self.seat(to).worker.attach(now, moved);
                 self.by_connection.insert((to, key), stream);

@@ -139,7 +139,7 @@ impl World {
         let from: SocketAddr = CLIENT.parse().unwrap();
         let (mut reply, mut incoming) = (Vec::new(), Vec::new());
         match self.listener.classify(self.now, from, datagram, &mut reply) {
-            Route::Ignore(_) => return,
+            Route::Ignore(_) | Route::Elsewhere(_) => return,
             Route::Reply => return self.transmit(false, reply),
             Route::Accept(handshake) => {
                 assert!(self.server.is_none(), "a second peer");
