@@ -1,5 +1,7 @@
 //! What must hold for all input, shared by the targets of one parser.
 
+pub mod stream;
+
 use lampyris_wire::{Limits, Message, MessageHead, MessageKind, Payload, Protocol, RawRequest};
 
 /// Reads `bytes` as a value, as the body of a request and as a whole message. The decoder, the skim and the encoder must

@@ -1,7 +1,4 @@
-// The demo page that the NameServer's WebSocket ports serve, in two tabs of a real browser.
-//
-// The page tells its state in `window.lampyrisDemo`: `status` ("joined" in a room), `peers` (number of the others'
-// fireflies in sight), `rtt` (round trip in milliseconds).
+// The demo page that the NameServer's WebSocket ports serve, used by two visitors in tabs of a real browser.
 
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
@@ -24,7 +21,7 @@ suite('demo page in Chromium', () => {
   });
 
   for (const [scheme, origin] of [['ws', 'http'], ['wss', 'https']]) {
-    test(`two tabs see each other's fireflies over ${scheme}`, async () => {
+    test(`two visitors meet in a meadow over ${scheme}`, async () => {
       const address = new URL(server.nameServer(scheme)).host;
       const context = await browser.newContext();
       const complaints = [];
@@ -33,27 +30,38 @@ suite('demo page in Chromium', () => {
         page.on('pageerror', (error) => complaints.push(String(error)));
         page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
         await page.goto(`${origin}://${address}/`);
+        await page.waitForSelector('#status[data-state="master"]', PATIENCE);
         return page;
       };
-      const sees = (page, peers) =>
-        page.waitForFunction(
-          (count) => globalThis.lampyrisDemo?.status === 'joined' && globalThis.lampyrisDemo.peers === count,
-          peers,
-          PATIENCE,
-        );
+      const shows = (page, count) =>
+        page.waitForFunction((n) => document.querySelectorAll('#fireflies li').length === n, count, PATIENCE);
 
       const first = await open();
-      await sees(first, 0);
+      await first.fill('#meadow-name', `dusk over ${scheme}`);
+      await first.click('#create button');
+      await first.waitForSelector('#status[data-state="joined"]', PATIENCE);
+      await shows(first, 1);
+
       const second = await open();
+      await second.click(`#meadows li:has-text("dusk over ${scheme}") button`, PATIENCE);
       for (const page of [first, second]) {
         await page.bringToFront();
+        await shows(page, 2);
         await page.mouse.move(200, 200, { steps: 5 });
-        await sees(page, 1);
-        const rtt = await page.evaluate(() => globalThis.lampyrisDemo.rtt);
-        assert.ok(rtt >= 0 && rtt < 5000, `round trip of ${rtt} ms`);
+        await page.mouse.move(600, 300, { steps: 25 });
+        await page.waitForFunction(
+          () =>
+            Number(document.querySelector('#rtt').textContent) > 0 &&
+            Number(document.querySelector('#in').textContent) > 0 &&
+            Number(document.querySelector('#out').textContent) > 0,
+          undefined,
+          PATIENCE,
+        );
       }
       await second.close();
-      await sees(first, 0);
+      await shows(first, 1);
+      await first.click('#leave');
+      await first.waitForSelector('#status[data-state="master"]', PATIENCE);
       await context.close();
       assert.deepEqual(complaints, [], 'errors on the page');
     });

@@ -35,13 +35,16 @@ pub(crate) struct Datagrams {
 const MAX_REPLIES: usize = 1_024;
 
 impl Datagrams {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(id: WorkerId, config: &Config) -> Self {
         let udp_listeners = config.listeners.iter().enumerate().filter(|(_, l)| l.transport == Transport::Udp);
         let limits =
             udp::ListenerLimits { peers: config.limits.connections_per_worker, ..udp::ListenerLimits::DEFAULT };
         Self {
             listeners: udp_listeners
-                .map(|(at, _)| (ListenerId(at), udp::Listener::new(config.udp_secret, limits.clone())))
+                .map(|(at, _)| {
+                    let listener = udp::Listener::new(config.udp_secret, limits);
+                    (ListenerId(at), listener.with_share(id.0, config.workers))
+                })
                 .collect(),
             dirty: VecDeque::new(),
             replies: VecDeque::new(),
@@ -60,7 +63,7 @@ impl Datagrams {
     /// The next batch of datagrams for another worker.
     pub(crate) fn poll_forwarded(&mut self) -> Option<(WorkerId, WorkerMessage)> {
         let (worker, datagrams) = self.forwarded.pop()?;
-        Some((worker, WorkerMessage(Content::Datagrams(datagrams))))
+        Some((worker, WorkerMessage::from(Content::Datagrams(datagrams))))
     }
 
     /// `false` if there is no room for it.
@@ -100,16 +103,10 @@ impl Worker {
                 let key = ConnectionKey::from(KeyData::from_ffi(handle));
                 match self.moved_to(key) {
                     None => self.peer_datagram(now, key, local, from, bytes),
-                    Some(worker) => {
-                        let head = ForwardedHead { listener, local, from, len: bytes.len() };
-                        if self.datagrams.forward(worker, head, bytes) {
-                            self.stats.datagrams_forwarded += 1;
-                        } else {
-                            self.stats.datagrams_forward_dropped += 1;
-                        }
-                    }
+                    Some(worker) => self.forward_datagram(worker, listener, local, from, bytes),
                 }
             }
+            Route::Elsewhere(share) => self.forward_datagram(WorkerId(share), listener, local, from, bytes),
             Route::Reply => {
                 if self.datagrams.replies.len() < MAX_REPLIES {
                     self.datagrams.replies.push_back((Datagram { listener, to: from, from: local }, reply));
@@ -117,6 +114,22 @@ impl Worker {
             }
             Route::Accept(handshake) => self.accept_peer(now, listener, local, from, &handshake, bytes),
             Route::Ignore(_) => self.stats.datagrams_ignored += 1,
+        }
+    }
+
+    fn forward_datagram(
+        &mut self,
+        to: WorkerId,
+        listener: ListenerId,
+        local: Option<IpAddr>,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) {
+        let head = ForwardedHead { listener, local, from, len: bytes.len() };
+        if self.datagrams.forward(to, head, bytes) {
+            self.stats.datagrams_forwarded += 1;
+        } else {
+            self.stats.datagrams_forward_dropped += 1;
         }
     }
 
@@ -241,7 +254,7 @@ impl Worker {
         let Some((mut connection, place)) = self.take_moved(key, to) else { return };
         self.point_listener_at(&connection, place);
         connection.home = Some(Home { worker: self.id, place });
-        self.post(to, Content::MovedPeer(Box::new(Moved { connection })));
+        self.post(to, Content::MovedPeer(Moved { connection }));
     }
 
     /// Makes the listener lead a peer's datagrams to that place.

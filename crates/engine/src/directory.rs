@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 
 use crate::message::{Content, worker_of};
 use crate::worker::{Action, Owner};
-use crate::{Config, Role, Transport, Worker, WorkerId, WorkerMessage};
+use crate::{Config, Role, Transport, Worker, WorkerId};
 
 /// The game server in this process.
 const LOCAL_GAME_SERVER: GameServerId = GameServerId(0);
@@ -122,10 +122,11 @@ impl Worker {
         for effect in effects.drain() {
             match receiver(&effect) {
                 Some(peer) if worker_of(peer) == self.id => self.apply_effect(now, effect),
-                Some(peer) => self.post(worker_of(peer), Content::Effect(effect)),
+                Some(peer) => self.post(worker_of(peer), Content::Effect(Box::new(effect))),
                 None => {
-                    for worker in (0..self.config.workers).map(WorkerId).filter(|worker| *worker != self.id) {
-                        self.actions.push_back(Action::Send(worker, WorkerMessage(Content::Effect(effect.clone()))));
+                    let own = self.id;
+                    for worker in (0..self.config.workers).map(WorkerId).filter(|worker| *worker != own) {
+                        self.post(worker, Content::Effect(Box::new(effect.clone())));
                     }
                     self.apply_effect(now, effect);
                 }
@@ -147,7 +148,7 @@ impl Worker {
 
     /// Sends a message to another worker.
     pub(crate) fn post(&mut self, worker: WorkerId, content: Content) {
-        self.actions.push_back(Action::Send(worker, WorkerMessage(content)));
+        self.actions.push_back(Action::Send(worker, content.into()));
     }
 }
 

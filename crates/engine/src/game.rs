@@ -247,11 +247,11 @@ impl Worker {
         };
         let Ok(name) = request.require_room_name().cloned() else { return };
         match self.rooms.by_name.get(&name).copied() {
-            Some(room) if code == operation::CREATE_GAME => {
+            Some(_) if code == operation::CREATE_GAME => {
                 let refusal = Refusal::new(ReturnCode::GAME_ID_ALREADY_EXISTS, "a room of this name exists");
                 self.answer(now, key, mode, code, Err(refusal));
+                self.report(now, vec![(name, RoomReport::JoinFailed { user_id: joiner.user_id })]);
                 self.dismiss(now, key, DisconnectReason::JoinRefused);
-                let _ = room;
             }
             Some(room) => {
                 self.room_turn(now, room, mode, None, |room, effects| room.join(now, &joiner, request, effects));
@@ -464,4 +464,113 @@ fn reply_mode(route: &Route) -> ReplyMode {
         (true, false) => Delivery::ReliableUnsequenced,
     };
     ReplyMode { channel: route.channel, delivery, encrypted: route.encrypted }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use lampyris_realtime::token::EncryptionData;
+    use lampyris_transport::{Delivery, Init, init, tcp};
+    use lampyris_wire::{OperationRequest, Protocol};
+
+    use super::*;
+    use crate::{Addresses, Config, HostName, Limits, ListenerConfig, ListenerId, Role, Transport};
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn worker() -> Worker {
+        let config = Config {
+            workers: 1,
+            listeners: vec![ListenerConfig { role: Role::Game, transport: Transport::Tcp, port: 4531 }],
+            addresses: Addresses { public_ip: None, public_host: HostName::Auto },
+            region: None,
+            token_secret: [1; 32],
+            token_lifetime: Duration::from_secs(3600),
+            clock_started_at_unix: Duration::ZERO,
+            udp_secret: [2; 32],
+            assets: HashMap::new(),
+            limits: Limits::default(),
+        };
+        Worker::new(WorkerId(0), Arc::new(config), [3; 32]).unwrap()
+    }
+
+    fn token(worker: &mut Worker, user: &str) -> String {
+        let mut token = Token {
+            expires_at_ms: 0,
+            final_expiry_ms: None,
+            app_id: String::new(),
+            app_version: String::new(),
+            user_id: user.to_owned(),
+            session_id: user.to_owned(),
+            nickname: None,
+            auth_type: None,
+            encryption: None::<EncryptionData>,
+            expected_game_server: None,
+            expected_room: None,
+            auth_cookie: None,
+        };
+        worker.seal_token(NOW, &mut token).unwrap()
+    }
+
+    /// A client in a room, over TCP.
+    fn join(worker: &mut Worker, user: &str, room: &str) -> ConnectionKey {
+        let address = SocketAddr::from(([127, 0, 0, 1], 4531));
+        let key = worker.open_stream(NOW, ListenerId(0), address, address).unwrap();
+        let init = Init {
+            protocol: Protocol::GpBinaryV18,
+            application: "app".into(),
+            client_version: "4.1.8.13".into(),
+            sdk_id: 15,
+            ipv6: false,
+            token: Some(Value::from(token(worker, user))),
+            custom_data: None,
+            http: None,
+        };
+        let mut message = Vec::new();
+        init::write(&init, "127.0.0.1:4531", &mut message).unwrap();
+        receive(worker, key, &message);
+        let parameters = Parameters::from([(key::ROOM_NAME, Value::from(room)), (key::JOIN_MODE, Value::Byte(1))]);
+        let request = OperationRequest { code: operation::JOIN_GAME, parameters };
+        let mut message = Vec::new();
+        Message::OperationRequest(request).encode(Protocol::GpBinaryV18, &mut message).unwrap();
+        receive(worker, key, &message);
+        key
+    }
+
+    fn receive(worker: &mut Worker, key: ConnectionKey, message: &[u8]) {
+        let mut frame = Vec::new();
+        tcp::write_frame(&mut frame, 0, Delivery::Reliable, message);
+        worker.receive(NOW, key, &mut frame);
+    }
+
+    fn room_of(worker: &mut Worker, key: ConnectionKey) -> Option<RoomKey> {
+        match worker.game_session(key)?.stage {
+            Stage::Joined { room, .. } => Some(room),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_fault_in_the_rules_ends_that_room_only() {
+        let mut worker = worker();
+        let faulty = ["ann", "bob"].map(|user| join(&mut worker, user, "faulty"));
+        let sound = join(&mut worker, "cid", "sound");
+        let room = room_of(&mut worker, faulty[0]).unwrap();
+        for key in faulty.into_iter().chain([sound]) {
+            worker.consume_output(key, usize::MAX);
+        }
+        worker.in_room(NOW, room, ReplyMode::UNASKED, None, |_, _| panic!("a fault on purpose"));
+        for key in faulty {
+            assert_eq!(worker.output(key).get(8), Some(&5), "a disconnect message says so");
+            assert!(worker.connection(key).unwrap().ended.is_some());
+        }
+        assert!(worker.output(sound).is_empty());
+        assert!(room_of(&mut worker, sound).is_some());
+        assert_eq!(worker.stats().rooms_panicked, 1);
+        // The name is free again, on this worker and in the directory.
+        let again = join(&mut worker, "dan", "faulty");
+        assert_ne!(room_of(&mut worker, again), Some(room));
+        assert!(room_of(&mut worker, again).is_some());
+    }
 }

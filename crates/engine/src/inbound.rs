@@ -10,7 +10,7 @@ use rand::RngExt as _;
 
 use crate::address::Reached;
 use crate::connection::{Deadline, ReplyMode};
-use crate::session::{GameSession, MasterSession, Session};
+use crate::session::Session;
 use crate::{ConnectionKey, Role, Worker};
 
 /// Internal operations, below the application.
@@ -55,8 +55,8 @@ impl Worker {
         };
         connection.session = match connection.role {
             Role::NameServer => Session::NameServer { attempts: 0 },
-            Role::Master => Session::Master(Box::new(MasterSession::default())),
-            Role::Game => Session::Game(Box::new(GameSession::default())),
+            Role::Master => Session::Master(Box::default()),
+            Role::Game => Session::Game(Box::default()),
         };
         tracing::info!(
             role = connection.role.name(),

@@ -21,7 +21,13 @@ impl WorkerId {
 
 /// A message from one worker to another. Opaque to the driver.
 #[derive(Debug)]
-pub struct WorkerMessage(pub(crate) Content);
+pub struct WorkerMessage(pub(crate) Box<Content>);
+
+impl From<Content> for WorkerMessage {
+    fn from(content: Content) -> Self {
+        Self(Box::new(content))
+    }
+}
 
 #[derive(Debug)]
 pub(crate) enum Content {
@@ -30,9 +36,9 @@ pub(crate) enum Content {
     /// To the directory: what changed in rooms, in order.
     Reports(Vec<(Arc<str>, RoomReport)>),
     /// From the directory: for a Master peer, or for all of a lobby, or for all.
-    Effect(Effect),
+    Effect(Box<Effect>),
     /// A UDP peer that joins a room of the receiver's.
-    MovedPeer(Box<Moved>),
+    MovedPeer(Moved),
     /// Datagrams for peers that moved to the receiver.
     Datagrams(ForwardedDatagrams),
     /// A peer that had moved away is gone: datagrams of it need no forwarding any more.

@@ -21,16 +21,16 @@ impl Worker {
     }
 
     /// Takes a stream out of this worker, as [`Action::Move`] asked. `None` if it ended in the meantime.
-    pub fn detach(&mut self, key: ConnectionKey) -> Option<Box<Moved>> {
+    pub fn detach(&mut self, key: ConnectionKey) -> Option<Moved> {
         let connection = self.connection(key)?;
         if connection.ended.is_some() {
             return None;
         }
-        self.take(key).map(|connection| Box::new(Moved { connection }))
+        self.take(key).map(|connection| Moved { connection })
     }
 
     /// Takes in a stream that another worker detached.
-    pub fn attach(&mut self, now: Duration, moved: Box<Moved>) -> ConnectionKey {
+    pub fn attach(&mut self, now: Duration, moved: Moved) -> ConnectionKey {
         let mut connection = moved.connection;
         connection.dirty = false;
         connection.armed = Default::default();
@@ -57,10 +57,10 @@ impl Worker {
 
     /// A message of another worker.
     pub fn handle_message(&mut self, now: Duration, message: WorkerMessage) {
-        match message.0 {
+        match *message.0 {
             Content::Directory(request) => self.directory_request(now, request),
             Content::Reports(reports) => self.report(now, reports),
-            Content::Effect(effect) => self.apply_effect(now, effect),
+            Content::Effect(effect) => self.apply_effect(now, *effect),
             Content::MovedPeer(moved) => {
                 self.attach(now, moved);
             }

@@ -56,7 +56,13 @@ impl Worker {
         match sent {
             Ok(true) => self.stats.events_delivered += 1,
             Ok(false) => self.stats.events_without_form += 1,
-            Err(cause) => return self.close(now, key, cause),
+            Err(cause) => {
+                // Closing tells others that this one left, which must not take the place of what they are getting now.
+                let fan_out = std::mem::take(&mut self.fan_out);
+                self.close(now, key, cause);
+                self.fan_out = fan_out;
+                return;
+            }
         }
         self.touch(key);
     }

@@ -166,7 +166,7 @@ impl Worker {
             connections: SlotMap::with_key(),
             open_connections: 0,
             per_address: HashMap::new(),
-            datagrams: Datagrams::new(&config),
+            datagrams: Datagrams::new(id, &config),
             rooms: Rooms::default(),
             directory: (id == WorkerId::DIRECTORY).then(|| Box::new(DirectoryHost::new(&config, directory_rng))),
             master_peers: HashMap::new(),
@@ -464,7 +464,13 @@ impl Worker {
         self.shutting_down = true;
         let keys: Vec<_> = self.connections.keys().collect();
         for key in keys {
-            self.fail(now, key, CloseCause::ByUs("the server is stopping"));
+            let cause = CloseCause::ByUs("the server is stopping");
+            // JSON has no message for it, so there is nothing to wait for.
+            if self.connection(key).is_some_and(|connection| connection.protocol == Protocol::Json) {
+                self.close(now, key, cause);
+            } else {
+                self.fail(now, key, cause);
+            }
         }
     }
 

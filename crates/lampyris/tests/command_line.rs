@@ -1,10 +1,13 @@
 //! The real binary: usage, start errors, exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 fn lampyris() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lampyris"));
@@ -72,16 +75,6 @@ fn an_unusable_state_folder_is_told_with_its_path() {
 }
 
 #[test]
-fn no_state_folder_at_all_is_told() {
-    if rustix::process::geteuid().is_root() {
-        return;
-    }
-    let output = output(&["--free-ports"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(error_of(&output).contains("--state-dir"));
-}
-
-#[test]
 fn a_damaged_certificate_is_told_with_its_path() {
     let state = tempfile::tempdir().unwrap();
     std::fs::create_dir(state.path().join("certs")).unwrap();
@@ -120,8 +113,7 @@ fn it_tells_where_it_listens_gets_ready_and_stops_on_sigterm() {
     let mut server = start(state.path(), &["--public-host", "play.example.org"]);
     let mut ready = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-    let pid = rustix::process::Pid::from_child(&server);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
     let mut talk = String::new();
     server.stderr.take().unwrap().read_to_string(&mut talk).unwrap();
     assert_eq!(server.wait().unwrap().code(), Some(0), "{talk}");
@@ -133,4 +125,30 @@ fn it_tells_where_it_listens_gets_ready_and_stops_on_sigterm() {
     }
     assert!(!talk.contains('\u{1b}'), "NO_COLOR is respected");
     assert!(state.path().join("secrets/token.key").exists());
+}
+
+#[test]
+fn running_out_of_files_is_survived() {
+    const FILES: u64 = 120;
+    let state = tempfile::tempdir().unwrap();
+    let mut server = start(state.path(), &[]);
+    let mut talk = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let page =
+        talk.find_map(|line| Some(line.trim().strip_prefix("http://")?.trim_end_matches('/').to_owned())).unwrap();
+    let limit = Rlimit { current: Some(FILES), maximum: Some(FILES) };
+    prlimit(Some(Pid::from_child(&server)), Resource::Nofile, limit).unwrap();
+    let crowd: Vec<_> = (0..FILES).map(|_| TcpStream::connect(&page).unwrap()).collect();
+    // The log tells once that files ran out.
+    assert!(talk.any(|line| line.contains("cannot accept connections") && line.contains("ulimit -n")));
+    drop(crowd);
+    let mut socket = TcpStream::connect(&page).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.write_all(b"GET /photon/n HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    // The log is read on, so that the server never waits for its reader.
+    talk.for_each(drop);
+    assert_eq!(server.wait().unwrap().code(), Some(0));
 }

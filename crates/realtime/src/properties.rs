@@ -285,3 +285,76 @@ fn entries_bytes<'a>(entries: impl Iterator<Item = (&'a Value, &'a Value)>) -> u
 fn parameters_bytes(parameters: &lampyris_wire::Parameters) -> usize {
     parameters.iter().map(|(_, value)| 1 + value_bytes(value)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use lampyris_wire::{Payload, Protocol};
+
+    use super::*;
+
+    fn table(key: impl Into<Value>, value: impl Into<Value>) -> Hashtable {
+        [(key.into(), value.into())].into()
+    }
+
+    #[test]
+    fn every_spelling_of_a_well_known_key_becomes_the_byte() {
+        for key in [Value::Byte(255), Value::Int(255), "255".into()] {
+            assert_eq!(game(table(key.clone(), 4.0), Usage::Change).unwrap(), table(255u8, 4u8), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn other_keys_stay_as_they_are() {
+        for key in [Value::Long(255), "0255".into(), "+55".into(), "244".into(), Value::Int(244), Value::Double(255.0)]
+        {
+            let own = table(key, 4.0);
+            assert_eq!(game(own.clone(), Usage::Change).unwrap(), own);
+        }
+    }
+
+    #[test]
+    fn keys_of_the_server_are_dropped() {
+        assert!(game([(251u8, Value::Bool(true)), (252, 5.into())].into(), Usage::Change).unwrap().is_empty());
+        assert!(actor([(253u8, Value::from("x")), (254, true.into())].into()).unwrap().is_empty());
+        assert_eq!(game(table(252u8, 5), Usage::Condition).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn null_is_a_value_of_conditions_and_of_lists_only() {
+        assert!(game(table(255u8, Value::Null), Usage::Change).is_err());
+        assert!(game(table(255u8, Value::Null), Usage::Condition).is_ok());
+        assert!(game(table(247u8, Value::Null), Usage::Change).is_ok());
+    }
+
+    #[test]
+    fn a_double_is_the_same_as_a_whole_number_and_nothing_else_is_lenient() {
+        let array = |value: Value| Value::ObjectArray(vec![value]);
+        assert!(same(&5.into(), &5.0.into()));
+        assert!(same(&5.0.into(), &Value::Byte(5)));
+        assert!(same(&array(5.into()), &array(5.0.into())));
+        assert!(same(&table("a", 5).into(), &table("a", 5.0).into()));
+        assert!(same(&f64::NAN.into(), &f64::NAN.into()));
+        assert!(!same(&5.into(), &5.5.into()));
+        assert!(!same(&5.into(), &Value::Byte(5)));
+        assert!(!same(&5.0.into(), &Value::Float(5.0)));
+        assert!(!same(&0.0.into(), &false.into()));
+        assert!(!same(&vec![5].into(), &array(5.0.into())));
+        assert!(!same(&table("a", 5).into(), &table("b", 5).into()));
+    }
+
+    #[test]
+    fn the_estimated_size_is_near_the_size_on_the_wire() {
+        let values: [Value; 6] = [
+            "a text of some length".into(),
+            vec![1, 2, 3].into(),
+            7.0.into(),
+            table("key", vec![Value::from("x"), 5i64.into()]).into(),
+            vec![0u8; 300].into(),
+            Value::StringArray(vec!["one".into(), "two".into()]),
+        ];
+        for value in values {
+            let wire = Payload::encode(Protocol::GpBinaryV16, &value).unwrap().bytes().len();
+            assert!(value_bytes(&value).abs_diff(wire) <= 8, "{value:?}: {} {wire}", value_bytes(&value));
+        }
+    }
+}

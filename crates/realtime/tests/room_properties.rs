@@ -245,6 +245,8 @@ fn too_many_bytes_of_properties_close_the_room_and_change_nothing_else() {
     assert_eq!(lines[0], "1: response 252 -2");
     assert_eq!(lines[1], "1: event 253 254=0 253=0 251={253b:false}");
     assert!(lines[3].starts_with("1: event 251 218="));
+    stage.set(1, set(Room, table("k", "v".repeat(100))));
+    assert_eq!(stage.take(), ["1: response 252 -2"], "told once");
     assert_eq!(room_value(&stage, "k"), None);
     assert!(!stage.join(3, join()));
     // Room is freed with the actor that used it.

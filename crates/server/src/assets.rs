@@ -78,4 +78,17 @@ mod tests {
         assert_eq!(content_type("js"), Some("text/javascript; charset=utf-8"));
         assert_eq!(content_type("ts"), None);
     }
+
+    #[test]
+    fn the_demo_page_and_every_file_it_names_are_served() {
+        let assets = all();
+        let page = &assets["/"];
+        assert_eq!(page.content_type, "text/html; charset=utf-8");
+        let text = std::str::from_utf8(&page.body).unwrap();
+        let named: Vec<_> = text.split('"').filter(|part| part.starts_with('/')).collect();
+        assert!(named.contains(&"/client/index.js"), "{named:?}");
+        for path in named {
+            assert!(assets.contains_key(path), "{path}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod options;
 mod server;
 mod state;
 
-pub use counters::Counters;
+pub use counters::{Count, Counters};
 pub use error::{RunError, StartError};
 pub use host::interface_addresses;
 pub use lampyris_engine::{HostName, Limits, ListenerConfig, Role, Transport};

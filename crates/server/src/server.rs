@@ -113,11 +113,11 @@ impl Server {
             let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
             let driver = Driver::new(worker, poll, clock, sockets, secure_config, post, counters)
                 .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
-            let stop = Arc::clone(&server.stop);
+            let (stop, grace) = (Arc::clone(&server.stop), options.limits.close_grace);
             let notice = ExitNotice { worker: id, exit: exit.clone() };
             let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 let _notice = notice;
-                driver.run(&stop)
+                driver.run(&stop, grace)
             });
             server.threads.push(thread.map_err(|source| StartError::System { what: "a thread", source })?);
         }

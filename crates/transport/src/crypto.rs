@@ -327,6 +327,31 @@ mod tests {
     }
 
     #[test]
+    fn captured_sessions_decrypt_with_their_keys() {
+        let file = vectors("authonce.json");
+        let mut checked = 0;
+        for run in file["runs"].as_array().unwrap() {
+            let mut ciphers = std::collections::HashMap::new();
+            for step in run["steps"].as_array().unwrap() {
+                if step["key"].is_string() {
+                    ciphers.insert(text(&step["conn"]), PayloadCipher::from_pre_shared(&bytes(&step["key"])).unwrap());
+                }
+                let (Some(plain), Some(cipher)) =
+                    (step["message"]["plaintext"].as_str(), ciphers.get(text(&step["conn"])))
+                else {
+                    continue;
+                };
+                let wire = bytes(&step["hex"]);
+                let head = if wire[0] == 0xFB { 9 } else { 2 };
+                assert_eq!(decrypted(cipher, &wire[head..]).unwrap(), bytes(&plain.into()), "{}", text(&run["name"]));
+                assert_eq!(encrypted(cipher, &bytes(&plain.into())), &wire[head..], "{}", text(&run["name"]));
+                checked += 1;
+            }
+        }
+        assert!(checked >= 4, "{checked}");
+    }
+
+    #[test]
     fn weak_and_oversized_public_keys_are_refused() {
         let be = |number: U768| number.to_be_bytes().as_slice().to_vec();
         let last = prime().wrapping_sub(&U768::ONE);

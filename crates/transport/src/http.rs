@@ -72,7 +72,7 @@ impl Refusal {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) request: HttpRequest,
-    /// `Connection: upgrade` and `Upgrade: websocket` are both there.
+    /// It is a complete WebSocket upgrade, as far as HTTP is concerned.
     pub(crate) wants_websocket: bool,
     pub(crate) websocket_version: Option<String>,
     pub(crate) websocket_key: Option<String>,
@@ -135,7 +135,14 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Head, Refusal> {
             head.subprotocols.get_or_insert_default().extend(list(&value).map(str::to_owned));
         }
     }
-    head.wants_websocket = connection_upgrade && upgrade_websocket;
+    if upgrade_websocket || head.websocket_key.is_some() {
+        if !(connection_upgrade && upgrade_websocket) {
+            let help =
+                "expected `Connection: Upgrade` and `Upgrade: websocket`; a proxy on the way has to pass both on";
+            return Err(Refusal::new(400, help));
+        }
+        head.wants_websocket = true;
+    }
     if head.wants_websocket && parsed.version != Some(1) {
         return Err(Refusal::new(400, "a WebSocket upgrade needs HTTP/1.1"));
     }
@@ -283,6 +290,10 @@ mod tests {
         assert_eq!(head("POST / HTTP/1.1").unwrap_err().status, 405);
         assert_eq!(head("GET /\u{1} HTTP/1.1").unwrap_err().status, 400);
         assert_eq!(head("GET / HTTP/1.0\nConnection: upgrade\nUpgrade: websocket").unwrap_err().status, 400);
+        for dropped_by_a_proxy in ["Connection: close\nSec-WebSocket-Key: k", "Connection: close\nUpgrade: websocket"] {
+            let refusal = head(&format!("GET / HTTP/1.1\n{dropped_by_a_proxy}")).unwrap_err();
+            assert!(refusal.status == 400 && refusal.help.contains("proxy"), "{refusal:?}");
+        }
         let with_headers = |count: usize| head(&format!("GET / HTTP/1.1{}", "\nA: b".repeat(count)));
         assert!(with_headers(MAX_HEADERS).is_ok());
         assert_eq!(with_headers(MAX_HEADERS + 1).unwrap_err().status, 431);

@@ -222,7 +222,7 @@ pub fn write_standard(init: &Init, out: &mut Vec<u8>) -> Result<(), EncodeError>
         Protocol::Json => return Err(no_form("an init", init.protocol)),
     };
     let [major, minor, build, revision] =
-        version_bytes(&init.client_version).ok_or(no_form("this client version", init.protocol))?;
+        version_bytes(&init.client_version).ok_or_else(|| no_form("this client version", init.protocol))?;
     let version = u8::from(init.ipv6) << 7 | major << 4 | minor;
     out.extend_from_slice(&[MAGIC, KIND_INIT, 1, minor_protocol, init.sdk_id << 1, version, build, revision, 0]);
     #[expect(clippy::cast_possible_truncation, reason = "the protocol takes the low byte of each character")]

@@ -87,7 +87,7 @@ pub enum Incoming {
         body: Body,
     },
     /// WebSocket listeners, server side: a plain HTTP request, not an upgrade. The owner answers it with
-    /// `ws::ServerConnection::respond_http`; the connection ends with that.
+    /// [`ws::ServerConnection::respond_http`]; the connection ends with that.
     Http(Box<HttpRequest>),
     /// The connection is over for this reason. Stream transports: bytes queued so far (a close frame, an HTTP error
     /// answer) should still be written before the socket is closed.

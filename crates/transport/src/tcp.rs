@@ -149,8 +149,8 @@ impl ServerConnection {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match self.phase {
-            Phase::AwaitingInit { since } => Some(since + self.config.inactivity),
-            Phase::Open => Some(self.last_received + self.config.inactivity),
+            Phase::AwaitingInit { since } => Some(since.saturating_add(self.config.inactivity)),
+            Phase::Open => Some(self.last_received.saturating_add(self.config.inactivity)),
             Phase::Closed => None,
         }
     }
@@ -279,7 +279,10 @@ impl ClientConnection {
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` once closed.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        (!self.closed).then(|| (self.last_received + self.config.inactivity).min(self.last_ping + PING_INTERVAL))
+        (!self.closed).then(|| {
+            (self.last_received.saturating_add(self.config.inactivity))
+                .min(self.last_ping.saturating_add(PING_INTERVAL))
+        })
     }
 
     /// Pings the server and closes a connection that is silent for too long, when it is time. May be called at any
@@ -288,9 +291,9 @@ impl ClientConnection {
         if self.closed {
             return;
         }
-        if now >= self.last_received + self.config.inactivity {
+        if now >= self.last_received.saturating_add(self.config.inactivity) {
             self.close(CloseCause::Timeout("nothing received"), incoming);
-        } else if now >= self.last_ping + PING_INTERVAL {
+        } else if now >= self.last_ping.saturating_add(PING_INTERVAL) {
             self.last_ping = now;
             out.push(PING_FRAME);
             out.extend_from_slice(&server_time_ms(now).to_be_bytes());

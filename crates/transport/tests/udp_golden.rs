@@ -197,7 +197,10 @@ fn replay(datagrams: &[Vec<u8>]) -> Replay {
             match item {
                 Incoming::Opened(_) => done.opened += 1,
                 Incoming::Message { body, .. } => done.messages.push(body.bytes(&datagram).to_vec()),
-                Incoming::Closed(cause) => done.closed = Some(cause),
+                other => {
+                    let Incoming::Closed(cause) = other else { panic!("{other:?} over UDP") };
+                    done.closed = Some(cause);
+                }
             }
         }
         out.clear();

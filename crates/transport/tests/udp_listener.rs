@@ -182,6 +182,25 @@ fn a_client_behind_a_moving_address_is_followed_only_with_progress() {
 }
 
 #[test]
+fn a_client_that_is_led_to_another_worker_is_passed_on_to_its_own() {
+    let mut listeners = [0, 1, 2].map(|share| listener().with_share(share, 3));
+    for port in 1..50 {
+        let own = usize::from(port % 3);
+        let (id, handshake) = shake(&mut listeners[own], address(port), 5);
+        listeners[own].insert(id, 5, address(port), PeerHandle(1));
+        assert_eq!((id % 3, handshake.peer_id), (port % 3, id));
+        let later = datagram(id, 5, &[command(Kind::Ping, 255, 9, &[])]);
+        for (share, listener) in listeners.iter_mut().enumerate() {
+            let expected = if share == own { Route::Moved(PeerHandle(1)) } else { Route::Elsewhere(port % 3) };
+            assert_eq!(listener.classify(START, address(1_000), &later, &mut Vec::new()), expected);
+        }
+        listeners[own].remove(id, 5);
+        let route = listeners[own].classify(START, address(1_000), &later, &mut Vec::new());
+        assert_eq!(route, Route::Ignore(IgnoreReason::UnknownPeer), "passed on for ever");
+    }
+}
+
+#[test]
 fn latency_pings_come_back_and_everything_else_is_ignored() {
     let mut listener = listener();
     let mut ping = vec![0x7D; 12];

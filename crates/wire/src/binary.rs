@@ -189,7 +189,7 @@ pub(crate) fn entries<'a, F: Binary, S: Sink>(
     typed_keys: bool,
     mut read_key: impl FnMut(&mut Reader<'a>) -> Result<S::Value, DecodeError>,
     mut read_value: impl FnMut(&mut Reader<'a>) -> Result<S::Value, DecodeError>,
-) -> Result<S::Table<'a>, DecodeError> {
+) -> Result<S::Entries, DecodeError> {
     let mut table = S::table(count);
     for _ in 0..count {
         let null = typed_keys && r.peek().is_some_and(|code| F::NULLS.contains(&code));
@@ -203,14 +203,14 @@ pub(crate) fn entries<'a, F: Binary, S: Sink>(
             insert::<S>(r, &mut table, key_bytes, key, value, duplicates)?;
         }
     }
-    Ok(table)
+    Ok(S::entries(table))
 }
 
 /// Reads the typed key-value pairs of a hashtable.
 pub(crate) fn hashtable_entries<'a, F: Binary, S: Sink>(
     r: &mut Reader<'a>,
     count: usize,
-) -> Result<S::Table<'a>, DecodeError> {
+) -> Result<S::Entries, DecodeError> {
     r.check_count(count, 2)?;
     r.spend(count.saturating_mul(2))?;
     r.enter(1)?;

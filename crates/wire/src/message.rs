@@ -132,6 +132,12 @@ impl Parameters {
         self.0.iter().find(|(k, _)| *k == key).map(|(_, value)| value)
     }
 
+    /// Takes the value under `key` out; the order of the others may change.
+    pub fn take(&mut self, key: u8) -> Option<Value> {
+        let at = self.0.iter().position(|(k, _)| *k == key)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
     /// Number of entries.
     #[must_use]
     pub fn len(&self) -> usize {

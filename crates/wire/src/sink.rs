@@ -27,7 +27,10 @@ pub(crate) enum Inserted {
 pub(crate) trait Sink {
     type Value;
     type List<T>;
+    /// A table that is being read.
     type Table<'a>;
+    /// One that was read.
+    type Entries;
     type Parameters: Default;
 
     /// A value that has no values inside.
@@ -45,12 +48,13 @@ pub(crate) trait Sink {
         key: Self::Value,
         value: Self::Value,
     ) -> Inserted;
-    fn hashtable(table: Self::Table<'_>) -> Self::Value;
-    fn hashtables<'a>(list: Self::List<Self::Table<'a>>) -> Self::Value;
-    fn dictionary(table: Self::Table<'_>, types: impl FnOnce(&IndexMap<Value, Value>) -> DictionaryType)
+    fn entries(table: Self::Table<'_>) -> Self::Entries;
+    fn hashtable(entries: Self::Entries) -> Self::Value;
+    fn hashtables(list: Self::List<Self::Entries>) -> Self::Value;
+    fn dictionary(entries: Self::Entries, types: impl FnOnce(&IndexMap<Value, Value>) -> DictionaryType)
     -> Self::Value;
-    fn dictionaries<'a>(
-        list: Self::List<Self::Table<'a>>,
+    fn dictionaries(
+        list: Self::List<Self::Entries>,
         types: impl FnOnce(&[IndexMap<Value, Value>]) -> DictionaryType,
     ) -> Self::Value;
 
@@ -70,6 +74,7 @@ impl Sink for Build {
     type Value = Value;
     type List<T> = Vec<T>;
     type Table<'a> = IndexMap<Value, Value>;
+    type Entries = IndexMap<Value, Value>;
     type Parameters = Parameters;
 
     fn value(make: impl FnOnce() -> Value) -> Value {
@@ -103,8 +108,12 @@ impl Sink for Build {
         }
     }
 
-    fn hashtable(table: IndexMap<Value, Value>) -> Value {
-        Value::Hashtable(Hashtable::from_map(table))
+    fn entries(table: IndexMap<Value, Value>) -> IndexMap<Value, Value> {
+        table
+    }
+
+    fn hashtable(entries: IndexMap<Value, Value>) -> Value {
+        Value::Hashtable(Hashtable::from_map(entries))
     }
 
     fn hashtables(list: Vec<IndexMap<Value, Value>>) -> Value {
@@ -164,6 +173,7 @@ impl Sink for Skim {
     type Value = ();
     type List<T> = ();
     type Table<'a> = SkimmedKeys<'a>;
+    type Entries = ();
     type Parameters = ();
 
     fn value(_: impl FnOnce() -> Value) {}
@@ -190,10 +200,11 @@ impl Sink for Skim {
         }
     }
 
-    fn hashtable(_: SkimmedKeys<'_>) {}
-    fn hashtables<'a>((): ()) {}
-    fn dictionary(_: SkimmedKeys<'_>, _: impl FnOnce(&IndexMap<Value, Value>) -> DictionaryType) {}
-    fn dictionaries<'a>((): (), _: impl FnOnce(&[IndexMap<Value, Value>]) -> DictionaryType) {}
+    fn entries(_: SkimmedKeys<'_>) {}
+    fn hashtable((): ()) {}
+    fn hashtables((): ()) {}
+    fn dictionary((): (), _: impl FnOnce(&IndexMap<Value, Value>) -> DictionaryType) {}
+    fn dictionaries((): (), _: impl FnOnce(&[IndexMap<Value, Value>]) -> DictionaryType) {}
     fn parameter((): &mut (), _: u8, (): ()) {}
     fn message((): (), _: Option<()>, _: impl FnOnce(Parameters, Option<String>) -> Value) {}
 }

@@ -97,13 +97,15 @@ impl Default for Settings {
     }
 }
 
-/// What happened that nobody was told of.
+/// What happened that no effect tells of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Places given up because nobody came in time.
     pub reservations_expired: u64,
     /// Requests refused because the peer had too many open.
     pub requests_over_limit: u64,
+    /// Rooms that random joins looked at before they matched or gave up.
+    pub rooms_searched: u64,
     /// Rooms not made because there were too many.
     pub rooms_over_limit: u64,
     /// Lobbies not made because there were too many.
@@ -194,7 +196,7 @@ impl Directory {
         }
     }
 
-    /// What happened that nobody was told of.
+    /// What happened that no effect tells of.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
@@ -292,7 +294,7 @@ impl Directory {
         if !room.is_user_here(&reservation.user) {
             self.users.left(&reservation.user, id);
         }
-        if room.is_deserted() && !room.created {
+        if room.is_deserted() && !room.is_created {
             self.remove_room(now, id, effects);
         } else {
             self.room_changed(now, id);
@@ -334,11 +336,11 @@ impl Directory {
             self.refuse_held(id, &join, &room.name, effects);
         }
         self.totals.players -= room.active();
-        self.totals.rooms -= u32::from(room.created);
+        self.totals.rooms -= u32::from(room.is_created);
         self.totals_changed(now);
         let Some(lobby) = self.lobbies.get_mut(&room.lobby) else { return };
         lobby.rooms -= 1;
-        lobby.created_rooms -= u32::from(room.created);
+        lobby.created_rooms -= u32::from(room.is_created);
         lobby.players -= room.active();
         lobby.reshelve(id, room.shelf, None);
         if lobby.note(id, &room.name, room.shelf.is_some(), false) {

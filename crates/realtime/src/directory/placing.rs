@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_wire::Parameters;
+use lampyris_wire::{Hashtable, Parameters};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -13,6 +13,7 @@ use super::request::{lobby_of, player_limit};
 use super::room::{HeldJoin, ReservationId, Room, RoomId};
 use super::{Directory, Effect, Effects, MasterPeer, Transport, server, unknown_peer};
 use crate::codes::{Refusal, ReturnCode, key, operation};
+use crate::properties::room_key;
 use crate::room::request::{JoinMode, JoinRequest, RoomFlags};
 
 /// Who asks.
@@ -109,7 +110,7 @@ impl Directory {
             return self.new_room(now, &client, &NewRoom::from_join(request)).map(Some);
         };
         if request.mode == JoinMode::Default
-            && let Some(room) = self.rooms.get_mut(&id).filter(|room| !room.created)
+            && let Some(room) = self.rooms.get_mut(&id).filter(|room| !room.is_created)
         {
             room.held.push(HeldJoin { peer, request: request.clone() });
             if let Some(peer) = self.peers.get_mut(&peer) {
@@ -161,8 +162,9 @@ impl Directory {
             _ => &request.filter,
         };
         let lobby = self.lobby_ids.get(&key).and_then(|id| self.lobbies.get_mut(id));
+        let counter = &mut self.counters.rooms_searched;
         let found = lobby.as_ref().and_then(|lobby| {
-            lobby.search(request.mode, &mut self.rng).find(|id| {
+            lobby.search(request.mode, &mut self.rng).inspect(|_| *counter += 1).find(|id| {
                 self.rooms.get(id).is_some_and(|room| {
                     room.suits(&client.user, &request.expected_users, filter)
                         && self.servers.get(&room.server).is_some_and(|s| s.offer.transports.contains(client.transport))
@@ -217,7 +219,8 @@ impl Directory {
             )
         })?;
         let lobby = self.lobby(&new.lobby)?;
-        let mut room = Room::new(name, lobby, server, new.max_players);
+        let limit = Hashtable::from([(room_key::MAX_PLAYERS_INT, i32::try_from(new.max_players).unwrap_or(i32::MAX))]);
+        let mut room = Room::new(name, lobby, server, &limit);
         room.check_users = new.check_users;
         if !room.fits(&client.user, new.expected) {
             self.drop_lobby_if_unused(lobby);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lampyris_wire::Hashtable;
+
 use super::lobby::{LobbyKey, LobbyType};
 use super::room::{Room, RoomId};
 use super::server::GameServer;
 use super::{Directory, Effects, GameServerId, GameServerLoad, GameServerOffer};
-use lampyris_wire::Hashtable;
-
 use crate::report::RoomReport;
 use crate::room::request::RoomFlags;
 
@@ -80,11 +80,13 @@ impl Directory {
         lobby: &LobbyKey,
     ) -> Option<RoomId> {
         let lobby = self.lobby(lobby).ok()?;
-        let Some(id) = known else { return Some(self.insert_room(Room::new(name.clone(), lobby, server, 0))) };
+        let Some(id) = known else {
+            return Some(self.insert_room(Room::new(name.clone(), lobby, server, &Hashtable::new())));
+        };
         let room = self.rooms.get_mut(&id)?;
         let before = std::mem::replace(&mut room.lobby, lobby);
         if before != lobby {
-            let (shelf, active, created) = (room.shelf.take(), room.active(), u32::from(room.created));
+            let (shelf, active, created) = (room.shelf.take(), room.active(), u32::from(room.is_created));
             if let Some(from) = self.lobbies.get_mut(&before) {
                 from.reshelve(id, shelf, None);
                 from.rooms -= 1;
@@ -110,9 +112,8 @@ impl Directory {
         effects: &mut Effects,
     ) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.check_users = flags.contains(RoomFlags::CHECK_USER_ON_JOIN);
-        room.change_properties(properties);
-        if !std::mem::replace(&mut room.created, true) {
+        room.created(flags.contains(RoomFlags::CHECK_USER_ON_JOIN), properties);
+        if !std::mem::replace(&mut room.is_created, true) {
             self.totals.rooms += 1;
             if let Some(lobby) = self.lobbies.get_mut(&room.lobby) {
                 lobby.created_rooms += 1;

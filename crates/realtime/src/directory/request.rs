@@ -1,5 +1,5 @@
 //! What clients ask of the directory, parsed. Create and join requests are
-//! [`JoinRequest`](crate::room::request::JoinRequest)s, the same as on the game server.
+//! [`JoinRequest`]s, the same as on the game server.
 
 use std::sync::Arc;
 
@@ -227,4 +227,126 @@ pub(super) fn lobby_of(request: &JoinRequest) -> LobbyKey {
 /// The limit of players in a table of room properties, 0 for none.
 pub(super) fn player_limit(properties: &Hashtable) -> u32 {
     max_players(properties).and_then(|most| u32::try_from(most).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use lampyris_wire::{Limits, Message, MessageHead, OperationRequest, Parameters, Protocol, RawRequest};
+
+    use super::*;
+
+    /// What `parse` makes of a request that went over the wire.
+    fn over_wire<T>(parameters: Parameters, parse: impl FnOnce(&RawParameters<'_>) -> T) -> T {
+        let message = Message::OperationRequest(OperationRequest { code: 0, parameters });
+        let mut bytes = Vec::new();
+        message.encode(Protocol::GpBinaryV18, &mut bytes).unwrap();
+        let body = &bytes[MessageHead::LEN..];
+        let request = RawRequest::parse_body(Protocol::GpBinaryV18, false, body, &Limits::DEFAULT).unwrap();
+        parse(&request.parameters)
+    }
+
+    fn json<T>(text: &str, parse: impl FnOnce(&RawParameters<'_>) -> T) -> T {
+        parse(&RawRequest::parse_json(text.as_bytes(), &Limits::DEFAULT).unwrap().parameters)
+    }
+
+    fn refused<T: std::fmt::Debug>(result: Result<T, Refusal>, text: &str) {
+        let refusal = result.unwrap_err();
+        assert_eq!(refusal.code.0, -2);
+        assert!(refusal.message.contains(text), "{}", refusal.message);
+    }
+
+    #[test]
+    fn a_random_join_without_parameters_is_a_plain_one() {
+        let request = over_wire(Parameters::new(), JoinRandomRequest::parse).unwrap();
+        assert_eq!(request.mode, MatchmakingMode::FillRoom);
+        assert!(request.lobby.is_none() && request.sql_filter.is_none() && !request.create);
+        assert!(request.filter.0.is_empty() && request.expected_users.is_empty());
+    }
+
+    #[test]
+    fn a_random_join_of_the_javascript_client_reads_doubles_and_text_keys() {
+        let text = r#"~j~{"req":225,"vals":[223,1,248,{"255":4,"map":"desert"},213,"arena",212,0,215,1,
+            255,"mine",251,{"255":8},232,true,238,["bob","bob","eve"]]}"#;
+        let request = json(text, JoinRandomRequest::parse).unwrap();
+        assert_eq!(request.mode, MatchmakingMode::Serial);
+        assert_eq!(request.lobby, Some(LobbyKey::new("arena", LobbyType::Default)));
+        assert_eq!(request.filter.0.get_byte(255), Some(&Value::Byte(4)));
+        assert_eq!(request.room_name.as_deref(), Some("mine"));
+        assert!(request.create && request.check_user_on_join);
+        assert_eq!(request.max_players, 8);
+        assert_eq!(request.expected_users, [Arc::from("bob"), Arc::from("eve")]);
+    }
+
+    #[test]
+    fn room_flags_win_over_the_single_option() {
+        let flags = Parameters::from([(key::ROOM_OPTION_FLAGS, Value::Int(0)), (key::CHECK_USER_ON_JOIN, true.into())]);
+        assert!(!over_wire(flags, JoinRandomRequest::parse).unwrap().check_user_on_join);
+    }
+
+    #[test]
+    fn an_empty_query_is_none() {
+        let query = |text: &str| Parameters::from([(key::SQL_FILTER, text)]);
+        assert_eq!(over_wire(query(" "), JoinRandomRequest::parse).unwrap().sql_filter, None);
+        let request = over_wire(query("C0 = 1"), JoinRandomRequest::parse).unwrap();
+        assert_eq!(request.sql_filter.as_deref(), Some("C0 = 1"));
+    }
+
+    #[test]
+    fn parameters_of_another_type_or_range_are_refused_by_name() {
+        let random = |key: u8, value: Value| over_wire(Parameters::from([(key, value)]), JoinRandomRequest::parse);
+        refused(random(key::MATCHMAKING_TYPE, Value::Byte(3)), "matchmaking mode 0..=2");
+        refused(random(key::GAME_PROPERTIES, Value::Int(1)), "expected hashtable, got int");
+        refused(random(key::LOBBY_TYPE, Value::Byte(4)), "lobby type 0..=3");
+        refused(random(key::ROOM_NAME, Value::from("a\nb")), "control characters");
+        let many: Hashtable = (0..101).map(|key: i32| (key.to_string(), true)).collect();
+        refused(random(key::GAME_PROPERTIES, many.into()), "at most 100 properties, got 101");
+    }
+
+    #[test]
+    fn a_lobby_without_a_name_is_the_default_one() {
+        let lobby = |parameters| over_wire(parameters, JoinLobbyRequest::parse).unwrap().lobby;
+        assert_eq!(lobby(Parameters::new()), LobbyKey::default());
+        assert_eq!(lobby(Parameters::from([(key::LOBBY_TYPE, 2_u8)])), LobbyKey::default());
+        assert_eq!(lobby(Parameters::from([(key::LOBBY_NAME, "x")])), LobbyKey::new("x", LobbyType::Default));
+        let both = Parameters::from([(key::LOBBY_NAME, Value::from("x")), (key::LOBBY_TYPE, Value::Byte(3))]);
+        assert_eq!(lobby(both), LobbyKey::new("x", LobbyType::AsyncRandom));
+    }
+
+    #[test]
+    fn the_number_of_rooms_wanted_is_read_and_a_negative_one_is_none() {
+        let most = |count: i32| {
+            over_wire(Parameters::from([(key::GAME_COUNT, count)]), JoinLobbyRequest::parse).unwrap().most_rooms
+        };
+        assert_eq!((most(3), most(-1)), (Some(3), None));
+    }
+
+    #[test]
+    fn lobby_statistics_need_a_type_for_each_name() {
+        let names = || Value::from(vec![Arc::<str>::from("a"), Arc::from("b")]);
+        let ask = |types: Vec<u8>| {
+            let parameters = Parameters::from([(key::LOBBY_NAME, names()), (key::LOBBY_TYPE, types.into())]);
+            over_wire(parameters, LobbyStatsRequest::parse)
+        };
+        let keys = ask(vec![0, 2]).unwrap().lobbies.unwrap();
+        assert_eq!(keys, [LobbyKey::new("a", LobbyType::Default), LobbyKey::new("b", LobbyType::Sql)]);
+        refused(ask(vec![0]), "expected 2 types, as many as names, got 1");
+        refused(ask(vec![0, 9]), "lobby types 0..=3, got 9");
+        refused(over_wire(Parameters::from([(key::LOBBY_NAME, names())]), LobbyStatsRequest::parse), "got 0");
+        assert!(over_wire(Parameters::new(), LobbyStatsRequest::parse).unwrap().lobbies.is_none());
+    }
+
+    #[test]
+    fn finding_friends_has_options_and_a_limit() {
+        let ask = |count: usize, options: i32| {
+            let users: Vec<Arc<str>> = (0..count).map(|number| number.to_string().into()).collect();
+            let parameters =
+                Parameters::from([(key::FRIENDS, Value::from(users)), (key::FRIENDS_OPTIONS, options.into())]);
+            over_wire(parameters, FindFriendsRequest::parse)
+        };
+        let request = ask(512, 5).unwrap();
+        assert_eq!(request.users.len(), 512);
+        assert!(request.created_only && !request.visible_only && request.open_only);
+        refused(ask(513, 0), "at most 512 user ids, got 513");
+        refused(over_wire(Parameters::new(), FindFriendsRequest::parse), "missing");
+    }
 }

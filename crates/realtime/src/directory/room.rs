@@ -58,8 +58,10 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    fn new(max_players: u32) -> Self {
-        Self { open: true, visible: true, max_players, table: Hashtable::new() }
+    fn new(table: &Hashtable) -> Self {
+        let mut listing = Self { open: true, visible: true, max_players: 0, table: Hashtable::new() };
+        listing.change(table);
+        listing
     }
 
     fn change(&mut self, changes: &Hashtable) {
@@ -94,7 +96,7 @@ pub(super) struct Room {
     pub(super) lobby: LobbyId,
     pub(super) server: GameServerId,
     /// Whether the game server has it.
-    pub(super) created: bool,
+    pub(super) is_created: bool,
     /// Whether a user may be in it once only.
     pub(super) check_users: bool,
     pub(super) listing: Listing,
@@ -112,14 +114,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: Arc<str>, lobby: LobbyId, server: GameServerId, max_players: u32) -> Self {
+    pub(super) fn new(name: Arc<str>, lobby: LobbyId, server: GameServerId, properties: &Hashtable) -> Self {
         Self {
             name,
             lobby,
             server,
-            created: false,
+            is_created: false,
             check_users: false,
-            listing: Listing::new(max_players),
+            listing: Listing::new(properties),
             shelf: None,
             held: Vec::new(),
             excluded: IndexSet::new(),
@@ -132,9 +134,20 @@ impl Room {
         }
     }
 
-    /// The game server says what properties it has now, or which changed; null means not there any more.
+    /// The room exists on its game server: with these properties and no others.
+    pub(super) fn created(&mut self, check_users: bool, properties: &Hashtable) {
+        self.check_users = check_users;
+        self.listing = Listing::new(properties);
+        self.change_expected(properties);
+    }
+
+    /// Properties that changed; null means not there any more.
     pub(super) fn change_properties(&mut self, changes: &Hashtable) {
         self.listing.change(changes);
+        self.change_expected(changes);
+    }
+
+    fn change_expected(&mut self, changes: &Hashtable) {
         if let Some(users) = changes.get_byte(room_key::EXPECTED_USERS) {
             self.expected = coerce::strings(users).unwrap_or_default().into_iter().collect();
         }
@@ -321,7 +334,7 @@ impl Room {
 
     /// Where the room belongs in its lobby: only visible rooms that exist on their game server are listed.
     pub(super) fn right_shelf(&self) -> Option<Shelf> {
-        if !self.created || !self.listing.visible {
+        if !self.is_created || !self.listing.visible {
             None
         } else if !self.listing.open {
             Some(Shelf::Closed)

@@ -55,7 +55,7 @@ impl Directory {
         let rooms = request.users.iter().map(|user| {
             let room = self.users.0.get(user).and_then(|user| self.rooms.get(&user.room?));
             room.filter(|room| {
-                (room.created || !request.created_only)
+                (room.is_created || !request.created_only)
                     && (room.listing.visible || !request.visible_only)
                     && (room.listing.open || !request.open_only)
             })

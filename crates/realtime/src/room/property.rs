@@ -38,7 +38,10 @@ impl Room {
             self.counters.property_limits += 1;
             let why = format!("expected at most {most} bytes of properties in the room, got {total}");
             effects.refuse(seat.peer, operation::SET_PROPERTIES, Refusal::invalid(why.clone()));
-            self.shut(&format!("the room is closed: {why}"), effects);
+            // Once: one client's refused requests must not flood the others.
+            if self.known.is_open {
+                self.shut(&format!("the room is closed: {why}"), effects);
+            }
             return;
         }
         self.apply(&set, total);

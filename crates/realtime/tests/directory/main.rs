@@ -15,3 +15,4 @@ mod model;
 mod placing;
 mod stats;
 mod support;
+mod with_rooms;

@@ -10,7 +10,7 @@ use crate::{Options, StartError};
 
 /// Connections that wait for `accept`, per listener and worker; the system clamps it to its own limit.
 const BACKLOG: i32 = 4096;
-/// Wanted size of a UDP socket's receive buffer: a full room's burst. The system clamps it to its own limit.
+/// Wanted size of a UDP socket's buffers: a full room's burst. The system clamps it to its own limit.
 const DATAGRAM_BUFFER_BYTES: usize = 4 << 20;
 /// Tries to find a free port that is free on every address.
 const FREE_PORT_TRIES: usize = 16;
@@ -136,7 +136,10 @@ fn bind_socket(address: SocketAddr, transport: Transport, shared: bool) -> io::R
         socket.set_only_v6(true)?;
     }
     match transport {
-        Transport::Udp => socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES)?,
+        Transport::Udp => {
+            socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES)?;
+            socket.set_send_buffer_size(DATAGRAM_BUFFER_BYTES)?;
+        }
         Transport::Tcp | Transport::Ws | Transport::Wss => socket.set_reuse_address(true)?,
     }
     socket.set_reuse_port(shared)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lampyris_engine::{Action, ConnectionKey, ListenerId, Moved, Worker, WorkerId};
+use lampyris_engine::{ConnectionKey, ListenerId, Worker};
 use lampyris_transport::CloseCause;
 use mio::{Events, Interest, Poll, Token};
 use rustls::ServerConfig;
@@ -18,7 +18,7 @@ use slotmap::{Key as _, KeyData, SecondaryMap, SlotMap};
 
 use super::accept::{AcceptPause, TcpPort};
 use super::bind::WorkerSockets;
-use super::datagram::{Batch, UdpPort, send_all};
+use super::datagram::{Batch, UdpPort};
 use super::handshakes::Handshakes;
 use super::post::{Letter, Post, RETRY};
 use super::stream::{Buffers, Phase, Progress, Stream, StreamKey};
@@ -31,11 +31,7 @@ const LETTERS_PER_TURN: usize = 1024;
 /// Streams in handshake that are served in one turn: each may cost a signature.
 const HANDSHAKES_PER_TURN: usize = 16;
 /// Time for the last bytes to a peer and for its end of the connection.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
-/// Streams that may linger; beyond, sockets are closed at once.
-const LINGERING: usize = 4096;
-/// Time for goodbyes when the server stops.
-const DRAIN: Duration = Duration::from_secs(3);
+pub(super) const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// The waker's token; sockets of listeners follow, streams have their key, which is larger.
 pub(crate) const WAKE: Token = Token(0);
@@ -43,25 +39,25 @@ const FIRST_SOCKET: usize = 1;
 
 /// A worker's poll loop with everything it owns.
 pub(crate) struct Driver {
-    pub(crate) worker: Worker,
-    poll: Poll,
+    pub(super) worker: Worker,
+    pub(super) poll: Poll,
     clock: Instant,
-    pub(crate) tcp: Vec<TcpPort>,
-    udp: Vec<UdpPort>,
-    streams: SlotMap<StreamKey, Stream>,
-    by_connection: SecondaryMap<ConnectionKey, StreamKey>,
+    pub(super) tcp: Vec<TcpPort>,
+    pub(super) udp: Vec<UdpPort>,
+    pub(super) streams: SlotMap<StreamKey, Stream>,
+    pub(super) by_connection: SecondaryMap<ConnectionKey, StreamKey>,
     ready: VecDeque<StreamKey>,
-    ended: Vec<(StreamKey, CloseCause)>,
-    closing: VecDeque<(Duration, StreamKey)>,
-    pub(crate) handshakes: Handshakes,
-    pub(crate) accept_pause: AcceptPause,
-    post: Post,
+    pub(super) ended: Vec<(StreamKey, CloseCause)>,
+    pub(super) closing: VecDeque<(Duration, StreamKey)>,
+    pub(super) handshakes: Handshakes,
+    pub(super) accept_pause: AcceptPause,
+    pub(super) post: Post<Letter>,
     mail: bool,
-    deferred: bool,
+    pub(super) deferred: bool,
     buffers: Buffers,
     batch: Batch,
-    outgoing: Vec<u8>,
-    pub(crate) counters: Arc<Counters>,
+    pub(super) outgoing: Vec<u8>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Driver {
@@ -71,7 +67,7 @@ impl Driver {
         clock: Instant,
         sockets: WorkerSockets,
         tls: impl Fn(ListenerId) -> Option<Arc<ServerConfig>>,
-        post: Post,
+        post: Post<Letter>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         let mut tcp: Vec<_> = sockets.tcp.into_iter().map(|(id, socket)| TcpPort::new(id, socket, tls(id))).collect();
@@ -106,22 +102,22 @@ impl Driver {
         })
     }
 
-    /// Serves until `stop`, then says goodbye to everyone.
-    pub(crate) fn run(mut self, stop: &AtomicBool) -> io::Result<()> {
+    /// Serves until `stop`, then says goodbye to everyone. The node gives clients `grace` to close by themselves.
+    pub(crate) fn run(mut self, stop: &AtomicBool, grace: Duration) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !stop.load(Ordering::Acquire) {
             self.turn(&mut events, None)?;
         }
-        self.drain(&mut events)
+        self.drain(&mut events, grace + CLOSE_WAIT)
     }
 
     /// Takes no one new, tells everyone goodbye and waits a moment for the last bytes to go.
-    fn drain(&mut self, events: &mut Events) -> io::Result<()> {
+    fn drain(&mut self, events: &mut Events, at_most: Duration) -> io::Result<()> {
         for mut port in self.tcp.drain(..) {
             self.poll.registry().deregister(&mut port.socket)?;
         }
         self.streams.retain(|_, stream| !stream.is_handshaking());
-        let until = self.clock.elapsed() + DRAIN;
+        let until = self.clock.elapsed() + at_most;
         self.worker.shut_down(self.clock.elapsed());
         self.act(self.clock.elapsed());
         while (self.worker.connection_count() > 0 || !self.streams.is_empty()) && self.clock.elapsed() < until {
@@ -208,7 +204,7 @@ impl Driver {
         }
         for _ in 0..LETTERS_PER_TURN {
             match self.post.receive() {
-                Some(Letter::Message(message)) => self.worker.handle_message(now, message),
+                Some(Letter::Message(message)) => self.worker.handle_message(now, *message),
                 Some(Letter::Stream(stream, moved)) => self.take_in(now, *stream, moved),
                 None => return,
             }
@@ -216,18 +212,8 @@ impl Driver {
         self.mail = true;
     }
 
-    /// A stream that another worker handed over goes on here.
-    fn take_in(&mut self, now: Duration, mut stream: Stream, moved: Box<Moved>) {
-        let connection = self.worker.attach(now, moved);
-        stream.phase = Phase::Open(connection);
-        match self.insert(now, stream) {
-            Ok(key) => self.flush(key),
-            Err(error) => self.worker.stream_ended(now, connection, CloseCause::Lost(error.to_string())),
-        }
-    }
-
     /// Starts to watch a stream's socket. One that fails to be watched is closed; the node is told.
-    pub(crate) fn insert(&mut self, now: Duration, stream: Stream) -> io::Result<StreamKey> {
+    pub(super) fn insert(&mut self, now: Duration, stream: Stream) -> io::Result<StreamKey> {
         let phase = stream.phase;
         let key = self.streams.insert(stream);
         let Some(stream) = self.streams.get_mut(key) else { return Ok(key) };
@@ -300,98 +286,6 @@ impl Driver {
         }
     }
 
-    /// Does what the node asks for, until it asks for nothing more; the end of a turn.
-    fn act(&mut self, now: Duration) {
-        self.take_actions(now);
-        while let Some((key, cause)) = self.ended.pop() {
-            if let Some(Phase::Open(connection)) = self.streams.get(key).map(|stream| stream.phase) {
-                self.worker.stream_ended(now, connection, cause);
-            }
-            self.remove(key);
-            self.take_actions(now);
-        }
-        send_all(&self.udp, now, &mut self.worker, &mut self.outgoing, &self.counters);
-        self.deferred = self.post.flush();
-    }
-
-    fn take_actions(&mut self, now: Duration) {
-        while let Some(action) = self.worker.poll_action() {
-            match action {
-                Action::Flush(connection) => {
-                    if let Some(&key) = self.by_connection.get(connection) {
-                        self.flush(key);
-                    }
-                }
-                Action::Close(connection) => self.close(now, connection),
-                Action::Move(connection, to) => self.hand_over(connection, to),
-                Action::Send(to, message) => self.post.send(to, Letter::Message(message), &self.counters),
-            }
-        }
-    }
-
-    /// Writes as much as the socket takes.
-    fn flush(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let result = match stream.phase {
-            Phase::Open(connection) => stream.flush(&mut self.worker, connection).map(|_| None),
-            Phase::Closing(connection) => {
-                stream.flush(&mut self.worker, connection).map(|all| all.then_some(connection))
-            }
-            Phase::Handshaking { .. } => stream.flush_handshake().map(|()| None),
-            Phase::Lingering => return,
-        };
-        match result {
-            Ok(None) => {}
-            Ok(Some(connection)) => {
-                stream.shut();
-                self.by_connection.remove(connection);
-                self.worker.forget(connection);
-            }
-            Err(error) => self.ended.push((key, CloseCause::Lost(error.to_string()))),
-        }
-    }
-
-    fn close(&mut self, now: Duration, connection: ConnectionKey) {
-        let Some(&key) = self.by_connection.get(connection) else {
-            self.worker.forget(connection);
-            return;
-        };
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.phase = Phase::Closing(connection);
-        }
-        self.flush(key);
-        self.watch_close(now, key);
-    }
-
-    fn linger(&mut self, now: Duration, key: StreamKey) {
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.shut();
-            self.watch_close(now, key);
-        }
-    }
-
-    fn watch_close(&mut self, now: Duration, key: StreamKey) {
-        if self.closing.len() < LINGERING {
-            self.closing.push_back((now + CLOSE_WAIT, key));
-        } else {
-            self.remove(key);
-        }
-    }
-
-    fn hand_over(&mut self, connection: ConnectionKey, to: WorkerId) {
-        let Some(mut stream) = self.by_connection.remove(connection).and_then(|key| self.streams.remove(key)) else {
-            return;
-        };
-        let Some(moved) = self.worker.detach(connection) else { return };
-        if let Err(error) = self.poll.registry().deregister(&mut stream.socket) {
-            tracing::warn!(%error, "a moving stream's socket was not watched");
-        }
-        stream.queued = false;
-        stream.blocked = false;
-        self.counters.streams_moved.increment();
-        self.post.send(to, Letter::Stream(Box::new(stream), moved), &self.counters);
-    }
-
     /// Ends what took too long.
     fn expire(&mut self, now: Duration) {
         while let Some(key) = self.handshakes.pop_due(now) {
@@ -406,7 +300,7 @@ impl Driver {
     }
 
     /// Closes the socket and forgets everything about the stream.
-    fn remove(&mut self, key: StreamKey) {
+    pub(super) fn remove(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.remove(key) else { return };
         match stream.phase {
             Phase::Handshaking { .. } => self.handshakes.end(stream.remote.ip()),

@@ -22,25 +22,25 @@ pub(crate) const RETRY: Duration = Duration::from_millis(1);
 /// What one worker sends to another.
 pub(crate) enum Letter {
     /// A message between nodes' workers.
-    Message(WorkerMessage),
+    Message(Box<WorkerMessage>),
     /// A stream that goes on there.
-    Stream(Box<Stream>, Box<Moved>),
+    Stream(Box<Stream>, Moved),
 }
 
 /// One worker's end of the post.
-pub(crate) struct Post {
-    inbox: Receiver<Letter>,
-    outboxes: Vec<Outbox>,
+pub(crate) struct Post<T> {
+    inbox: Receiver<T>,
+    outboxes: Vec<Outbox<T>>,
 }
 
-struct Outbox {
-    sender: SyncSender<Letter>,
+struct Outbox<T> {
+    sender: SyncSender<T>,
     waker: Arc<Waker>,
-    overflow: VecDeque<Letter>,
+    overflow: VecDeque<T>,
     wake: bool,
 }
 
-impl Post {
+impl<T> Post<T> {
     /// The ends of all workers, in their order.
     pub(crate) fn connect(wakers: &[Arc<Waker>]) -> Vec<Self> {
         let (senders, inboxes): (Vec<_>, Vec<_>) = wakers.iter().map(|_| sync_channel(INBOX_LETTERS)).unzip();
@@ -55,11 +55,11 @@ impl Post {
         inboxes.into_iter().map(|inbox| Self { inbox, outboxes: outboxes().collect() }).collect()
     }
 
-    pub(crate) fn receive(&self) -> Option<Letter> {
+    pub(crate) fn receive(&self) -> Option<T> {
         self.inbox.try_recv().ok()
     }
 
-    pub(crate) fn send(&mut self, to: WorkerId, letter: Letter, counters: &Counters) {
+    pub(crate) fn send(&mut self, to: WorkerId, letter: T, counters: &Counters) {
         let Some(outbox) = self.outboxes.get_mut(usize::from(to.0)) else {
             tracing::error!(worker = to.0, "a letter to a worker that does not exist");
             return;
@@ -103,5 +103,32 @@ impl Post {
             }
         }
         waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::{Poll, Token};
+
+    use super::*;
+
+    #[test]
+    fn letters_that_do_not_fit_wait_and_keep_their_order() {
+        let polls = [Poll::new().unwrap(), Poll::new().unwrap()];
+        let wakers = polls.each_ref().map(|poll| Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
+        let [mut sender, receiver] = <[Post<usize>; 2]>::try_from(Post::connect(&wakers)).ok().unwrap();
+        let counters = Counters::default();
+        let extra = 10;
+        for letter in 0..INBOX_LETTERS + extra {
+            sender.send(WorkerId(1), letter, &counters);
+        }
+        assert_eq!(counters.letters_deferred.get(), extra as u64);
+        assert!(sender.flush(), "letters wait");
+        let mut received: Vec<_> = std::iter::from_fn(|| receiver.receive()).collect();
+        assert_eq!(received.len(), INBOX_LETTERS);
+        sender.send(WorkerId(1), INBOX_LETTERS + extra, &counters);
+        assert!(!sender.flush(), "all went");
+        received.extend(std::iter::from_fn(|| receiver.receive()));
+        assert_eq!(received, (0..=INBOX_LETTERS + extra).collect::<Vec<_>>());
     }
 }

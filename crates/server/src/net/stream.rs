@@ -28,7 +28,7 @@ const READ_BYTES: usize = 64 << 10;
 /// Encrypted output that waits for a slow peer's socket; the rest waits unencrypted with the node, under its limit.
 const TLS_OUTPUT_BYTES: usize = 32 << 10;
 const PLAIN_HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 54\r\nConnection: close\r\n\r\nthis port speaks TLS only: use https:// or wss:// here\n";
+    Content-Length: 55\r\nConnection: close\r\n\r\nthis port speaks TLS only: use https:// or wss:// here\n";
 
 /// A TCP connection.
 pub(crate) struct Stream {

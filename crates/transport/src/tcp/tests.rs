@@ -6,14 +6,14 @@ use proptest::prelude::*;
 /// What came out of a connection, with all bodies copied.
 #[derive(Debug, PartialEq)]
 enum Seen {
-    Opened(Init),
+    Opened(Box<Init>),
     Message(u8, Delivery, Vec<u8>),
     Closed(CloseCause),
 }
 
 fn seen(incoming: Vec<Incoming>, input: &[u8]) -> Vec<Seen> {
     let copy = |event| match event {
-        Incoming::Opened(init) => Seen::Opened(*init),
+        Incoming::Opened(init) => Seen::Opened(init),
         Incoming::Message { channel, delivery, body } => Seen::Message(channel, delivery, body.bytes(input).to_vec()),
         Incoming::Closed(cause) => Seen::Closed(cause),
         Incoming::Http(_) => panic!("no HTTP on TCP"),
@@ -120,10 +120,10 @@ fn our_client_opens_and_measures_against_our_server() {
     assert_eq!(to_server, init_frame());
     let mut connection = server();
     let (events, to_client) = feed(&mut connection, ms(500), &to_server);
-    assert_eq!(events, [Seen::Opened(init.clone())]);
+    assert_eq!(events, [Seen::Opened(Box::new(init.clone()))]);
     let mut incoming = Vec::new();
     client.receive(ms(500), &to_client, &mut incoming);
-    assert_eq!(seen(std::mem::take(&mut incoming), &to_client), [Seen::Opened(init)]);
+    assert_eq!(seen(std::mem::take(&mut incoming), &to_client), [Seen::Opened(Box::new(init))]);
 
     to_server.clear();
     assert_eq!(client.next_timeout(), Some(ms(1000)));

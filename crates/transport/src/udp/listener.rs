@@ -76,6 +76,8 @@ pub struct ListenerStats {
     pub invalid: u64,
     /// See [`IgnoreReason::NotAConnect`].
     pub not_a_connect: u64,
+    /// Datagrams of a peer of another share.
+    pub elsewhere: u64,
     /// See [`IgnoreReason::UnknownPeer`].
     pub unknown_peer: u64,
     /// See [`IgnoreReason::PeerLimit`].
@@ -110,6 +112,9 @@ pub enum Route {
     Accept(Handshake),
     /// Give it to that peer.
     Known(PeerHandle),
+    /// Its peer id is one that the listener of that share assigns: a client's address changed, and the system leads it
+    /// here now. Pass it on.
+    Elsewhere(u16),
     /// Give it to that peer, which has another address so far. If its `receive` gives true, tell
     /// [`super::Peer::follow`] and [`Listener::follow`] the new one.
     Moved(PeerHandle),
@@ -154,6 +159,9 @@ impl BuildHasher for KeyedHasher {
 pub struct Listener {
     secret: hmac::Key,
     limits: ListenerLimits,
+    /// Which of how many.
+    share: u16,
+    shares: u16,
     peers: HashMap<Key, Registered, KeyedHasher>,
     ring: Box<[Option<Remembered>]>,
     stats: ListenerStats,
@@ -179,10 +187,21 @@ impl Listener {
         Self {
             secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             limits,
+            share: 0,
+            shares: 1,
             peers: HashMap::with_hasher(KeyedHasher(hasher)),
             ring: vec![None; RING_PLACES].into_boxed_slice(),
             stats: ListenerStats::default(),
         }
+    }
+
+    /// The listener as number `share` of `shares` with the same secret, among which the system distributes clients by
+    /// their address. The peer ids that it assigns are its own, so that the others know whose a client is whose
+    /// address changed.
+    #[must_use]
+    pub fn with_share(self, share: u16, shares: u16) -> Self {
+        let shares = shares.clamp(1, TRACING_PEER_ID);
+        Self { share: share % shares, shares, ..self }
     }
 
     /// Finds out what a datagram is. `reply` is overwritten when the answer is [`Route::Reply`].
@@ -225,7 +244,7 @@ impl Listener {
         let challenge = parsed.header.challenge;
         let mtu = parameters.mtu.clamp(MIN_MTU, self.limits.mtu.max(MIN_MTU));
         let channels = u8::try_from(parameters.channels.clamp(1, 255)).unwrap_or(u8::MAX);
-        let (peer_id, place) = self.assign(epoch(now), from, challenge);
+        let (peer_id, place) = self.assign(epoch(now), from, challenge, self.share);
         if let Some(place) = self.ring.get_mut(place) {
             let again = place.filter(|old| old.address == from && old.challenge == challenge);
             let used = again.is_some_and(|old| old.used);
@@ -249,12 +268,17 @@ impl Listener {
     fn accept(&mut self, now: Duration, from: SocketAddr, parsed: &Datagram<'_>) -> Route {
         let Header { peer_id, challenge, protection, .. } = parsed.header;
         // Only what can begin a connection: copies of later datagrams may come when the peer is gone.
+        let share = peer_id % self.shares;
         if !parsed.commands().flatten().any(|(_, command)| begins_init(&command)) {
+            if share != self.share {
+                self.stats.elsewhere += 1;
+                return Route::Elsewhere(share);
+            }
             self.stats.unknown_peer += 1;
             return Route::Ignore(IgnoreReason::UnknownPeer);
         }
         let epoch = epoch(now);
-        let proven = [epoch, epoch.wrapping_sub(1)].map(|epoch| self.assign(epoch, from, challenge));
+        let proven = [epoch, epoch.wrapping_sub(1)].map(|epoch| self.assign(epoch, from, challenge, share));
         let Some((_, place)) = proven.into_iter().find(|(assigned, _)| *assigned == peer_id) else {
             self.stats.unknown_peer += 1;
             return Route::Ignore(IgnoreReason::UnknownPeer);
@@ -285,8 +309,9 @@ impl Listener {
         Route::Accept(handshake)
     }
 
-    /// The peer id of an address and challenge in an epoch, and their place in the ring, which stays in all epochs.
-    fn assign(&self, epoch: u64, from: SocketAddr, challenge: u32) -> (u16, usize) {
+    /// The peer id of an address and challenge in an epoch, of those of a share, and their place in the ring, which stays
+    /// in all epochs.
+    fn assign(&self, epoch: u64, from: SocketAddr, challenge: u32, share: u16) -> (u16, usize) {
         let mut place = self.peers.hasher().build_hasher();
         let mut keyed = hmac::Context::with_key(&self.secret);
         let mut feed = |bytes: &[u8]| {
@@ -302,7 +327,8 @@ impl Listener {
         keyed.update(&epoch.to_be_bytes());
         let tag = keyed.sign();
         let tag = tag.as_ref().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        let peer_id = u16::try_from(tag % u64::from(TRACING_PEER_ID)).unwrap_or_default();
+        let peer_ids = u64::from(TRACING_PEER_ID / self.shares);
+        let peer_id = u16::try_from(tag % peer_ids).unwrap_or_default() * self.shares + share;
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose the place")]
         let place = place.finish() as usize % RING_PLACES;
         (peer_id, place)

@@ -323,8 +323,7 @@ impl Sender {
             (self.period_start, self.period_bytes) = (now, 0);
         }
         if self.period_bytes >= config.period_bytes {
-            let dropped = u32::try_from(self.loose.len()).unwrap_or(u32::MAX);
-            stats.unreliable_dropped_out = stats.unreliable_dropped_out.saturating_add(dropped);
+            stats.unreliable_dropped_out += u64::try_from(self.loose.len()).unwrap_or(u64::MAX);
             self.loose.clear();
             self.loose_bytes = 0;
             if !self.ready.is_empty() {

@@ -197,9 +197,9 @@ impl ClientConnection {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Closing { since, .. } => Some(since + CLOSE_TIMEOUT),
+            Phase::Closing { since, .. } => Some(since.saturating_add(CLOSE_TIMEOUT)),
             Phase::Closed => None,
-            _ => Some(self.last_received + self.config.inactivity),
+            _ => Some(self.last_received.saturating_add(self.config.inactivity)),
         }
     }
 

@@ -219,27 +219,27 @@ impl ServerConnection {
     pub fn next_timeout(&self) -> Option<Duration> {
         match &self.phase {
             Phase::Upgrading { since, .. } | Phase::Answering { since, .. } | Phase::AwaitingInit { since, .. } => {
-                Some(*since + self.config.inactivity)
+                Some(since.saturating_add(self.config.inactivity))
             }
             Phase::Open { .. } => {
                 let ping = self.next_ping().unwrap_or(Duration::MAX);
                 Some(self.silence_deadline().min(self.app_data_deadline()).min(ping))
             }
-            Phase::Closing { since, .. } => Some(*since + CLOSE_TIMEOUT),
+            Phase::Closing { since, .. } => Some(since.saturating_add(CLOSE_TIMEOUT)),
             Phase::Closed => None,
         }
     }
 
     fn silence_deadline(&self) -> Duration {
-        self.last_received + self.config.inactivity
+        self.last_received.saturating_add(self.config.inactivity)
     }
 
     fn app_data_deadline(&self) -> Duration {
-        self.config.app_data_inactivity.map_or(Duration::MAX, |limit| self.last_message + limit)
+        self.config.app_data_inactivity.map_or(Duration::MAX, |limit| self.last_message.saturating_add(limit))
     }
 
     fn next_ping(&self) -> Option<Duration> {
-        Some(self.last_received.max(self.last_ping) + self.config.ping_after?)
+        Some(self.last_received.max(self.last_ping).saturating_add(self.config.ping_after?))
     }
 
     /// Does what is due: pings a silent peer, ends a connection whose time is over. May be called at any time.

@@ -172,7 +172,7 @@ fn object<'a, S: Sink>(r: &mut Reader<'a>) -> Result<S::Value> {
         close(r, b'}', "a comma or the end of the object")?;
     }
     r.leave(1);
-    Ok(S::hashtable(table))
+    Ok(S::hashtable(S::entries(table)))
 }
 
 fn key<'a, S: Sink>(r: &mut Reader<'a>) -> Result<(KeyBytes<'a>, S::Value)> {

@@ -372,7 +372,7 @@ fn dictionary<S: Sink>(r: &mut Reader<'_>) -> Result<S::Value> {
     Ok(S::dictionary(table, |entries| header.types(entries.values())))
 }
 
-fn dictionary_entries<'a, S: Sink>(r: &mut Reader<'a>, header: Header) -> Result<S::Table<'a>> {
+fn dictionary_entries<'a, S: Sink>(r: &mut Reader<'a>, header: Header) -> Result<S::Entries> {
     let count = count(r)?;
     r.check_count(count, body_size(header.key).unwrap_or(1) + body_size(header.value).unwrap_or(1))?;
     r.spend(count.saturating_mul(2))?;

@@ -511,7 +511,7 @@ pub(super) fn type_code(declared: &[u8]) -> TypeCode {
     }
 }
 
-fn dictionary_entries<'a, S: Sink>(r: &mut Reader<'a>, header: Header<'_>) -> Result<S::Table<'a>> {
+fn dictionary_entries<'a, S: Sink>(r: &mut Reader<'a>, header: Header<'_>) -> Result<S::Entries> {
     let count = count(r)?;
     r.check_count(count, min_size(&[header.key]) + min_size(header.value))?;
     r.spend(count.saturating_mul(2))?;

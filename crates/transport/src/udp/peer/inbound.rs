@@ -15,6 +15,8 @@ use crate::{CloseCause, Delivery, Incoming};
 
 /// Most acknowledgements queued between two calls of `poll_transmit`.
 const MAX_ACKS: usize = 1024;
+/// The number of the listener's verifyConnect on the control channel.
+const VERIFY_CONNECT: u32 = 1;
 /// Magic and type of the init response; what follows them is of no meaning.
 const INIT_RESPONSE_HEAD: &[u8] = INIT_RESPONSE.split_at(2).0;
 
@@ -26,7 +28,7 @@ impl Peer {
         if matches!(self.phase, Phase::Closing | Phase::Finished) {
             return false;
         }
-        self.stats.datagrams_in = self.stats.datagrams_in.wrapping_add(1);
+        self.stats.datagrams_in += 1;
         let parsed = match Datagram::parse(datagram) {
             // With a checksum agreed on, one without would let damage through.
             Ok(parsed) if parsed.header.protection == self.protection || self.protection == Protection::Plain => parsed,
@@ -194,6 +196,12 @@ impl Peer {
         let sample_ms = self.clock_ms(now).wrapping_sub(sent_ms);
         if matches!(self.phase, Phase::Connecting { .. }) {
             // Of connect, which is over when verifyConnect comes: they may come apart.
+            self.sender.rtt_mut().start_with(sample_ms);
+            return false;
+        }
+        if matches!(self.phase, Phase::AwaitingInit) && (channel, number) == (CONTROL_CHANNEL, VERIFY_CONNECT) {
+            // Of the listener's verifyConnect. Without it the estimate stays near its start for long, since a client
+            // that pings by itself is never pinged, and a client that vanishes is missed late.
             self.sender.rtt_mut().start_with(sample_ms);
             return false;
         }

@@ -16,7 +16,7 @@ impl Peer {
         let bytes = if self.has_work() { self.write(now, out) } else { 0 };
         if bytes > 0 {
             self.sender.transmitted(bytes);
-            self.stats.datagrams_out = self.stats.datagrams_out.wrapping_add(1);
+            self.stats.datagrams_out += 1;
         } else if matches!(self.phase, Phase::Closing) {
             self.finish();
         }

@@ -1,5 +1,7 @@
 //! A client and a server over a bad network, in virtual time.
 
+#![allow(clippy::cast_possible_truncation)]
+
 use super::super::command::{Command, CommandError, DatagramError, DatagramWriter, Header, Kind, RESERVED};
 use super::super::{Listener, ListenerLimits, PeerHandle, Route};
 use super::*;
@@ -45,7 +47,10 @@ impl Inbox {
                     assert_eq!(self.opened, 1, "a message before the opening");
                     self.messages.push((channel, delivery, body.bytes(datagram).to_vec()));
                 }
-                Incoming::Closed(cause) => self.closed.push(cause),
+                other => {
+                    let Incoming::Closed(cause) = other else { panic!("{other:?} over UDP") };
+                    self.closed.push(cause);
+                }
             }
         }
     }
@@ -134,7 +139,7 @@ impl World {
         let from: SocketAddr = CLIENT.parse().unwrap();
         let (mut reply, mut incoming) = (Vec::new(), Vec::new());
         match self.listener.classify(self.now, from, datagram, &mut reply) {
-            Route::Ignore(_) => return,
+            Route::Ignore(_) | Route::Elsewhere(_) => return,
             Route::Reply => return self.transmit(false, reply),
             Route::Accept(handshake) => {
                 assert!(self.server.is_none(), "a second peer");

@@ -367,6 +367,15 @@ fn pongs_do_not_count_as_application_data() {
 }
 
 #[test]
+fn a_timeout_can_be_set_to_never() {
+    let config = Config { inactivity: Duration::MAX, ping_after: None, ..Config::default() };
+    let mut connection = opened("Json", config);
+    feed(&mut connection, SECOND, &from_client(Opcode::Pong, b""));
+    assert_eq!(connection.next_timeout(), Some(Duration::MAX));
+    assert_eq!(timeout(&mut connection, 1_000_000 * SECOND), (vec![], vec![]));
+}
+
+#[test]
 fn slow_requests_and_missing_inits_end_at_their_deadline() {
     let mut connection = server();
     for (second, byte) in request("/", "Json").iter().take(10).enumerate() {
