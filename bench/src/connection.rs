@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use lampyris_transport::udp::{DisconnectReason, Protection};
-use lampyris_transport::{Incoming, Init, init, tcp, udp, ws};
+use lampyris_transport::{Delivery, Incoming, Init, init, tcp, udp, ws};
 use lampyris_wire::Protocol;
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
@@ -132,7 +132,7 @@ impl Connection {
         let mut connection = Self { socket, link, out };
         if target.bare && matches!(connection.link, Link::Datagrams) {
             // Makes the client known to the relay.
-            connection.send(now, target.lane, &[])?;
+            connection.send(now, target.lane.delivery(), &[])?;
         }
         connection.flush(now)?;
         Ok(connection)
@@ -184,11 +184,11 @@ impl Connection {
     }
 
     /// Queues a message.
-    pub(crate) fn send(&mut self, now: Duration, lane: Lane, message: &[u8]) -> Result<()> {
+    pub(crate) fn send(&mut self, now: Duration, delivery: Delivery, message: &[u8]) -> Result<()> {
         match &mut self.link {
-            Link::Tcp(_) => tcp::write_frame(&mut self.out, 0, lane.delivery(), message),
+            Link::Tcp(_) => tcp::write_frame(&mut self.out, 0, delivery, message),
             Link::Ws(connection) => connection.write_message(message, &mut self.out),
-            Link::Udp(peer) => peer.send(now, 0, lane.delivery(), &Bytes::copy_from_slice(message))?,
+            Link::Udp(peer) => peer.send(now, 0, delivery, &Bytes::copy_from_slice(message))?,
             Link::Datagrams => {
                 self.out.clear();
                 self.out.extend_from_slice(&DATAGRAM_HEAD);

@@ -31,8 +31,8 @@ pub(crate) fn run(options: &IdleOptions) -> Result<()> {
     println!("| {} x {} | KB before | KB after | KB each |", options.clients, options.lane.name());
     println!("| --- | --- | --- | --- |");
     let stages = [
-        (Goal::Opened, "open"),
-        (Goal::Authenticated, "authenticated on the NameServer"),
+        (Goal::Opened, "open, not authenticated"),
+        (Goal::OnMaster, "on the Master"),
         (Goal::InRoom, "in rooms of 8"),
     ];
     for (goal, what) in stages {

@@ -11,8 +11,8 @@ use crate::connection::Address;
 pub(crate) enum Goal {
     /// Its first connection is open.
     Opened,
-    /// The NameServer knows it.
-    Authenticated,
+    /// It is on the Master, in no lobby.
+    OnMaster,
     /// It is in its room.
     InRoom,
 }
@@ -83,8 +83,8 @@ impl Login {
             self.token = Some(token.clone());
         }
         match (response.code, self.stage) {
-            (operation::AUTHENTICATE, Stage::NameServer) if self.goal == Goal::Authenticated => Ok(Step::Done),
             (operation::AUTHENTICATE, Stage::NameServer) => self.go_on(Stage::Master, response),
+            (operation::AUTHENTICATE, Stage::Master) if self.goal == Goal::OnMaster => Ok(Step::Done),
             (operation::AUTHENTICATE, _) => {
                 let parameters = Parameters::new()
                     .with(key::ROOM_NAME, self.room.as_str())

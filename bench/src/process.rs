@@ -31,7 +31,7 @@ impl Process {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         let Some(rest) = line.trim().strip_prefix("ready") else {
-            bail!("expected {} to say ready, got {line:?}", program.display());
+            bail!("expected {} to say ready, got {line:?}; start it by hand to see why", program.display());
         };
         Ok((process, rest.trim_start_matches(':').trim().to_owned()))
     }

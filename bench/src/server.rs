@@ -17,8 +17,8 @@ pub(crate) struct ServerOptions {
     /// Folder for the server's certificate, kept between passes
     #[arg(long, value_name = "DIR", default_value = "target/bench-state")]
     state_dir: PathBuf,
-    /// Added to the server's default ports
-    #[arg(long, value_name = "N", default_value_t = 11_000)]
+    /// Added to the default ports; the default keeps them below those of outgoing connections
+    #[arg(long, value_name = "N", default_value_t = 5_200)]
     pub(crate) port_offset: u16,
 }
 

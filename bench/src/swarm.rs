@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use lampyris_transport::Delivery;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rand::SeedableRng as _;
@@ -221,7 +222,7 @@ impl Swarm {
         let Some(connection) = &mut client.connection else { return Ok(()) };
         connection.tick(now).with_context(|| format!("client {index}"))?;
         if self.raising && client.arrived {
-            connection.send(now, self.plan.lane, self.request.due_at(due))?;
+            connection.send(now, self.plan.lane.delivery(), self.request.due_at(due))?;
             self.tally.raised += 1;
         }
         connection.flush(now)
@@ -260,7 +261,7 @@ impl Swarm {
         for step in steps {
             match step.with_context(|| format!("client {index}"))? {
                 Step::Wait => {}
-                Step::Send(message) => connection.send(now, plan.lane, &message)?,
+                Step::Send(message) => connection.send(now, Delivery::Reliable, &message)?,
                 Step::Done => *arrived = true,
                 Step::Connect(address) => return self.connect(index, &address),
             }
