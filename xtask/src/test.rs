@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every suite of the repository, one after the other, and the sum of their tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -129,19 +129,23 @@ fn conformance(root: &Path) -> Result<Tally> {
     let folder = root.join("conformance/js");
     machine::npm_ci(&folder)?;
     let mut test = Command::new("npm");
-    test.arg("test").current_dir(folder).env("LAMPYRIS_BIN", built(root, "release/lampyris"));
+    test.arg("test").current_dir(folder).env("LAMPYRIS_BIN", built(root, "release/lampyris")?);
     suite::counted(&mut test, suite::node_summary)
 }
 
 fn autobahn(root: &Path) -> Result<Tally> {
     machine::ensure(&[machine::PYTHON, machine::PYTHON_VENV, machine::SOCAT, machine::OPENSSL])?;
     let mut cases = Command::new(root.join("conformance/autobahn/run.py"));
-    cases.current_dir(root).env("LAMPYRIS_WS_ECHO", built(root, "release/examples/ws_echo"));
+    cases.current_dir(root).env("LAMPYRIS_WS_ECHO", built(root, "release/examples/ws_echo")?);
     suite::counted(&mut cases, suite::autobahn_summary)
 }
 
-/// A file that cargo built.
-fn built(root: &Path, path: &str) -> std::path::PathBuf {
+/// A program of the suite `release`, built now if that suite did not run before.
+fn built(root: &Path, path: &str) -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
-    target.join(path)
+    let program = target.join(path);
+    if !program.exists() && release(root)?.failed > 0 {
+        bail!("{} does not build", program.display());
+    }
+    Ok(program)
 }
