@@ -264,7 +264,11 @@ impl Worker {
         let mut effects = std::mem::take(&mut self.rooms.effects);
         effects.clear();
         let settings = Arc::clone(&self.rooms.settings);
-        let created = Room::create(now, Arc::clone(&name), settings, joiner, request, &mut effects);
+        let create = || Room::create(now, Arc::clone(&name), settings, joiner, request, &mut effects);
+        let Ok(created) = catch_unwind(AssertUnwindSafe(create)) else {
+            self.room_fault(&name, now, vec![connection_key(joiner.peer)]);
+            return;
+        };
         let created = created.map(|(room, seat)| {
             let key = self.rooms.rooms.insert(HostedRoom { room, armed: Armed::default() });
             self.rooms.by_name.insert(Arc::clone(&name), key);
@@ -409,13 +413,19 @@ impl Worker {
         }
     }
 
-    /// A fault of ours in one room: the room ends, its clients are told, everything else goes on.
+    /// A fault of ours in one room: the room ends, everything else goes on.
     fn room_panicked(&mut self, now: Duration, key: RoomKey, name: &Arc<str>) {
-        self.stats.rooms_panicked += 1;
-        tracing::error!("a fault in the rules ended a room; please report it with the text above");
         self.rooms.rooms.remove(key);
         self.rooms.by_name.remove(name);
-        for member in self.members_of(key) {
+        let members = self.members_of(key);
+        self.room_fault(name, now, members);
+    }
+
+    /// Tells the clients and the directory of a room that a fault of ours ended.
+    fn room_fault(&mut self, name: &Arc<str>, now: Duration, members: Vec<ConnectionKey>) {
+        self.stats.rooms_panicked += 1;
+        tracing::error!("a fault in the rules ended a room; please report it with the text above");
+        for member in members {
             self.fail(now, member, CloseCause::ByUs("a fault of the server ended the room"));
         }
         self.report(now, vec![(Arc::clone(name), RoomReport::Closed)]);
