@@ -72,6 +72,7 @@ type Answer = (u64, Result<String, i16>);
 
 #[derive(Debug)]
 struct Slot {
+    serial: u64,
     peer: u64,
     expected: Vec<u64>,
     end: Duration,
@@ -141,6 +142,7 @@ struct Model {
     now: Duration,
     rooms: BTreeMap<String, ModelRoom>,
     serial: u64,
+    slot_serial: u64,
     last_match: Option<u64>,
     actors: i32,
     answers: Vec<Answer>,
@@ -155,9 +157,11 @@ impl Model {
 
     fn keep(&mut self, name: &str, peer: u64, expected: &[u64], rejoins: bool) {
         let end = self.now + RESERVATION;
+        self.slot_serial += 1;
+        let serial = self.slot_serial;
         let room = self.rooms.get_mut(name).unwrap();
         if !(rejoins && room.actors.iter().any(|(_, user, _)| *user == peer)) {
-            room.slots.push(Slot { peer, expected: expected.to_vec(), end });
+            room.slots.push(Slot { serial, peer, expected: expected.to_vec(), end });
         }
         self.answers.push((peer, Ok(name.to_owned())));
     }
@@ -201,16 +205,15 @@ impl Model {
     fn pass(&mut self, time: Duration) {
         self.now += time;
         let now = self.now;
+        // Slots that end at one time end in the order in which they were taken.
         let due: BTreeSet<_> = self
             .rooms
             .iter()
-            .flat_map(|(name, room)| room.slots.iter().map(move |slot| (slot.end, room.serial, name.clone())))
+            .flat_map(|(name, room)| room.slots.iter().map(move |slot| (slot.end, slot.serial, name.clone())))
             .filter(|(end, ..)| *end <= now)
             .collect();
-        for (end, _, name) in due {
-            while self.rooms.get(&name).is_some_and(|room| room.slots.iter().any(|slot| slot.end == end)) {
-                self.end_slot(&name, |slot| slot.end == end);
-            }
+        for (_, serial, name) in due {
+            self.end_slot(&name, |slot| slot.serial == serial);
         }
     }
 
