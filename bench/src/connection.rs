@@ -71,7 +71,7 @@ enum Socket {
 
 enum Link {
     Tcp(tcp::ClientConnection),
-    Ws(ws::ClientConnection),
+    Ws(Box<ws::ClientConnection>),
     Udp(Box<udp::Peer>),
     /// Messages in datagrams as long as those of reliable UDP, without the protocol.
     Datagrams,
@@ -115,7 +115,7 @@ impl Connection {
             Lane::Tcp => Link::Tcp(tcp::ClientConnection::new(now, Arc::default(), init(), &host, &mut out)?),
             Lane::Ws | Lane::Wss => {
                 let address = ws::Address { scheme: target.lane.scheme(), host: &host, path: &target.address.path };
-                Link::Ws(ws::ClientConnection::new(now, Arc::default(), init(), address, rng, &mut out)?)
+                Link::Ws(Box::new(ws::ClientConnection::new(now, Arc::default(), init(), address, rng, &mut out)?))
             }
             Lane::UdpReliable | Lane::UdpUnreliable if target.bare => Link::Datagrams,
             Lane::UdpReliable | Lane::UdpUnreliable => {

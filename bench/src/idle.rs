@@ -30,11 +30,8 @@ pub(crate) struct IdleOptions {
 pub(crate) fn run(options: &IdleOptions) -> Result<()> {
     println!("| {} x {} | KB before | KB after | KB each |", options.clients, options.lane.name());
     println!("| --- | --- | --- | --- |");
-    let stages = [
-        (Goal::Opened, "open, not authenticated"),
-        (Goal::OnMaster, "on the Master"),
-        (Goal::InRoom, "in rooms of 8"),
-    ];
+    let stages =
+        [(Goal::Opened, "open, not authenticated"), (Goal::OnMaster, "on the Master"), (Goal::InRoom, "in rooms of 8")];
     for (goal, what) in stages {
         let server = options.server.start()?;
         let mut swarm = Swarm::new(Plan {
