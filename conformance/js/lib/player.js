@@ -171,6 +171,8 @@ export class Player {
 
   /** Leaves the room and waits for the Master's lobby. */
   async leaveRoom() {
+    // A client that leaves while its old Master connection is still closing takes that for the way back and stays on it.
+    await this.until('the old Master connection to end', () => !this.#client.isConnectedToMaster?.());
     this.#client.leaveRoom();
     await this.untilState('JoinedLobby');
   }

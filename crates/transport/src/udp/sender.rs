@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Stats;
 use super::command::{CONTROL_CHANNEL, Command, DatagramWriter, Kind, Part, RELIABLE, RESERVED, UNSEQUENCED};
 use super::config::{Config, RATE_PERIOD};
 use super::lane::{Flight, Lane, Progress, Purpose, Slot};
 use super::rtt::Rtt;
 use super::timer::{Timer, Timers};
+use super::{Stats, ahead};
 use crate::Delivery;
 
 /// Bytes of a datagram that a message must leave: its header with checksum and the header of a fragment.
@@ -57,21 +57,35 @@ struct Channel {
     sequenced: Lane,
     unsequenced: Lane,
     unreliable: u32,
+    loose: VecDeque<Loose>,
 }
 
 impl Channel {
     fn new() -> Self {
-        Self { sequenced: Lane::starting_at(1), unsequenced: Lane::starting_at(1), unreliable: 0 }
+        Self {
+            sequenced: Lane::starting_at(1),
+            unsequenced: Lane::starting_at(1),
+            unreliable: 0,
+            loose: VecDeque::new(),
+        }
     }
 }
 
 /// An unreliable message that is sent in this turn or never.
 #[derive(Debug)]
 struct Loose {
-    channel: u8,
     kind: Kind,
+    /// The last reliable command queued ahead of it on its channel; 0 where order does not matter.
     sequence: u32,
     payload: Bytes,
+}
+
+impl Loose {
+    /// Whether it may be written ahead of the reliable command with that number. One that was queued ahead of it must:
+    /// behind it, it would be dropped as overtaken.
+    fn is_ahead_of(&self, number: u32) -> bool {
+        matches!(self.kind, Kind::Unsequenced { .. }) || ahead(self.sequence, number) > 0
+    }
 }
 
 /// What all lanes share while they are written or acknowledged.
@@ -79,6 +93,7 @@ struct Loose {
 struct Flow {
     rtt: Rtt,
     queued_bytes: usize,
+    loose_bytes: usize,
     in_transit_bytes: usize,
     unacknowledged: usize,
 }
@@ -92,8 +107,8 @@ pub(super) struct Sender {
     ready: ChannelSet,
     /// Where the next datagram begins to look, so that no channel starves another.
     cursor: u8,
-    loose: VecDeque<Loose>,
-    loose_bytes: usize,
+    /// Channels with unreliable messages to send.
+    loose: ChannelSet,
     group: u32,
     flow: Flow,
     period_start: Duration,
@@ -115,10 +130,9 @@ impl Sender {
             channels: Vec::new(),
             ready: ChannelSet::default(),
             cursor: 0,
-            loose: VecDeque::new(),
-            loose_bytes: 0,
+            loose: ChannelSet::default(),
             group: 0,
-            flow: Flow { rtt: Rtt::new(), queued_bytes: 0, in_transit_bytes: 0, unacknowledged: 0 },
+            flow: Flow { rtt: Rtt::new(), queued_bytes: 0, loose_bytes: 0, in_transit_bytes: 0, unacknowledged: 0 },
             period_start: Duration::ZERO,
             period_bytes: 0,
         }
@@ -184,13 +198,14 @@ impl Sender {
                 self.ready.insert(channel);
             }
             Delivery::Unreliable | Delivery::UnreliableUnsequenced => {
-                if self.loose_bytes + message.len() > config.period_bytes {
+                if self.flow.loose_bytes + message.len() > config.period_bytes {
                     stats.unreliable_dropped_out += 1;
                     return;
                 }
-                self.loose_bytes += message.len();
+                self.flow.loose_bytes += message.len();
+                self.loose.insert(channel);
                 let (kind, sequence) = self.number_loose(channel, unsequenced);
-                self.loose.push_back(Loose { channel, kind, sequence, payload: message.clone() });
+                self.channel(channel).loose.push_back(Loose { kind, sequence, payload: message.clone() });
             }
         }
     }
@@ -250,9 +265,8 @@ impl Sender {
         self.control.clear();
         self.channels.clear();
         self.ready = ChannelSet::default();
-        self.loose.clear();
-        self.loose_bytes = 0;
-        self.flow = Flow { queued_bytes: 0, in_transit_bytes: 0, unacknowledged: 0, ..self.flow };
+        self.loose = ChannelSet::default();
+        self.flow = Flow { queued_bytes: 0, loose_bytes: 0, in_transit_bytes: 0, unacknowledged: 0, ..self.flow };
     }
 
     /// Makes commands due whose time has come, and sets the timer for the next ones.
@@ -310,7 +324,8 @@ impl Sender {
         !self.ready.is_empty() || !self.loose.is_empty()
     }
 
-    /// Writes what may be sent now into a datagram: resends, then new reliable commands, then unreliable ones.
+    /// Writes what may be sent now into a datagram: resends, then new commands, each channel's in the order they were
+    /// queued.
     pub(super) fn fill(
         &mut self,
         now: Duration,
@@ -323,9 +338,7 @@ impl Sender {
             (self.period_start, self.period_bytes) = (now, 0);
         }
         if self.period_bytes >= config.period_bytes {
-            stats.unreliable_dropped_out += u64::try_from(self.loose.len()).unwrap_or(u64::MAX);
-            self.loose.clear();
-            self.loose_bytes = 0;
+            self.drop_loose(stats);
             if !self.ready.is_empty() {
                 timers.set(Timer::Rate, self.period_start + RATE_PERIOD);
             }
@@ -335,15 +348,24 @@ impl Sender {
         if turn.write_ready(&mut self.control, &mut self.channels, &mut self.ready, &mut self.cursor) == Room::None {
             return;
         }
-        while let Some(loose) = self.loose.front() {
-            let Loose { channel, kind, sequence, ref payload } = *loose;
-            let flags = if matches!(kind, Kind::Unsequenced { .. }) { UNSEQUENCED } else { 0 };
-            if !turn.writer.push(&Command { kind, channel, flags, reserved: RESERVED, sequence, payload }) {
+        while let Some(number) = self.loose.at_or_after(0) {
+            let channel = self.channels.get_mut(usize::from(number)).and_then(Option::as_mut);
+            let Some(channel) = channel else { break };
+            if turn.write_loose(&mut channel.loose, number, |_| true) == Room::None {
                 return;
             }
-            self.loose_bytes -= payload.len();
-            self.loose.pop_front();
+            self.loose.remove(number);
         }
+    }
+
+    /// Drops the unreliable messages that wait: their turn is over.
+    fn drop_loose(&mut self, stats: &mut Stats) {
+        for channel in self.channels.iter_mut().flatten() {
+            stats.unreliable_dropped_out += u64::try_from(channel.loose.len()).unwrap_or(u64::MAX);
+            channel.loose.clear();
+        }
+        self.loose = ChannelSet::default();
+        self.flow.loose_bytes = 0;
     }
 
     /// Counts a finished datagram against the transmit rate.
@@ -357,6 +379,7 @@ impl Sender {
             sequenced: Lane::starting_at(number.wrapping_add(1)),
             unsequenced: Lane::starting_at(number.wrapping_add(1)),
             unreliable: number,
+            loose: VecDeque::new(),
         };
         self.group = number;
     }
@@ -404,13 +427,13 @@ impl Turn<'_, '_> {
             let channel = channels.get_mut(usize::from(number)).and_then(Option::as_mut);
             let (room, work) = match channel {
                 Some(channel) if number != CONTROL_CHANNEL => {
-                    let mut room = self.write_lane(&mut channel.sequenced, number, false);
+                    let mut room = self.write_lane(&mut channel.sequenced, Some(&mut channel.loose), number, false);
                     if room == Room::Left {
-                        room = self.write_lane(&mut channel.unsequenced, number, true);
+                        room = self.write_lane(&mut channel.unsequenced, None, number, true);
                     }
                     (room, channel.sequenced.has_work() || channel.unsequenced.has_work())
                 }
-                _ => (self.write_lane(control, number, false), control.has_work()),
+                _ => (self.write_lane(control, None, number, false), control.has_work()),
             };
             if !work {
                 ready.remove(number);
@@ -423,7 +446,28 @@ impl Turn<'_, '_> {
         }
     }
 
-    fn write_lane(&mut self, lane: &mut Lane, channel: u8, unsequenced: bool) -> Room {
+    /// Writes the unreliable messages at the front of a channel's queue for as long as `may_go` says so.
+    fn write_loose(&mut self, queue: &mut VecDeque<Loose>, channel: u8, may_go: impl Fn(&Loose) -> bool) -> Room {
+        while let Some(loose) = queue.front().filter(|loose| may_go(loose)) {
+            let Loose { kind, sequence, ref payload } = *loose;
+            let flags = if matches!(kind, Kind::Unsequenced { .. }) { UNSEQUENCED } else { 0 };
+            if !self.writer.push(&Command { kind, channel, flags, reserved: RESERVED, sequence, payload }) {
+                return Room::None;
+            }
+            self.flow.loose_bytes -= payload.len();
+            queue.pop_front();
+        }
+        Room::Left
+    }
+
+    /// Writes the commands of a lane. `loose` are the unreliable messages that must not be overtaken by them.
+    fn write_lane(
+        &mut self,
+        lane: &mut Lane,
+        mut loose: Option<&mut VecDeque<Loose>>,
+        channel: u8,
+        unsequenced: bool,
+    ) -> Room {
         while let Some((number, slot)) = lane.next_due() {
             let Progress::InFlight(flight) = slot.progress else { break };
             if !push(self.writer, slot, channel, unsequenced, number) {
@@ -437,6 +481,11 @@ impl Turn<'_, '_> {
             let bytes = slot.payload.len();
             if self.flow.in_transit_bytes + bytes > self.config.in_transit_bytes && self.flow.in_transit_bytes > 0 {
                 break;
+            }
+            if let Some(loose) = loose.as_deref_mut()
+                && self.write_loose(loose, channel, |loose| loose.is_ahead_of(number)) == Room::None
+            {
+                return Room::None;
             }
             if !push(self.writer, slot, channel, unsequenced, number) {
                 return Room::None;

@@ -310,6 +310,25 @@ fn reliable_messages_arrive_once_and_in_order_over_a_bad_network() {
     }
 }
 
+/// An unreliable message written behind a reliable one that was queued after it would be dropped as overtaken.
+#[test]
+fn messages_of_one_turn_arrive_in_the_order_they_were_sent_whatever_their_delivery() {
+    let mut world = World::opened(4);
+    world.delay_ms = 5..6;
+    let sent: Vec<u8> = (0..60).collect();
+    for number in &sent {
+        let delivery = if number % 3 == 0 { Delivery::Reliable } else { Delivery::Unreliable };
+        let now = world.now;
+        world.server().send(now, number % 2, delivery, &Bytes::from(vec![*number; 100])).unwrap();
+    }
+    world.run_for(Duration::from_millis(50));
+    for channel in 0..2 {
+        let expected: Vec<u8> = sent.iter().copied().filter(|number| number % 2 == channel).collect();
+        let got = world.client_inbox.messages.iter().filter(|(on, ..)| *on == channel);
+        assert_eq!(got.map(|(.., message)| message[0]).collect::<Vec<_>>(), expected, "channel {channel}");
+    }
+}
+
 #[test]
 fn every_counter_can_wrap() {
     for seed in 0..20 {
@@ -444,7 +463,7 @@ fn no_more_is_in_transit_than_allowed_and_the_rate_drops_the_unreliable() {
     let mut out = Vec::new();
     while world.server().poll_transmit(now, &mut out) {}
     assert!((50_000..=53_600).contains(&out.len()), "{}", out.len());
-    assert!(world.server().take_stats().unreliable_dropped_out >= 90);
+    assert!(world.server().take_stats().unreliable_dropped_out >= 70);
 }
 
 #[test]
