@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use lampyris_realtime::codes::{Refusal, ReturnCode, operation};
+use lampyris_realtime::codes::{self, Refusal, ReturnCode, operation};
 use lampyris_transport::crypto::{EXPONENT_BYTES, KeyExchange, PayloadCipher};
 use lampyris_transport::{CloseCause, Delivery, Incoming, Init, server_time_ms};
-use lampyris_wire::{MessageHead, MessageKind, OperationResponse, Parameters, Protocol, RawRequest, Value, coerce};
+use lampyris_wire::{
+    Message, MessageHead, MessageKind, OperationResponse, Parameters, Protocol, RawRequest, Value, coerce,
+};
 use rand::RngExt as _;
 
 use crate::address::Reached;
@@ -202,11 +204,7 @@ impl Worker {
         code: u8,
         answer: Result<Parameters, Refusal>,
     ) {
-        let response = match answer {
-            Ok(parameters) => OperationResponse { code, return_code: 0, debug_message: None, parameters },
-            Err(refusal) => refusal.into_response(code),
-        };
-        self.send(now, key, mode, &lampyris_wire::Message::InternalResponse(response));
+        self.send(now, key, mode, &Message::InternalResponse(response(code, answer)));
     }
 
     /// The time for authenticating is over.
@@ -229,11 +227,7 @@ impl Worker {
         code: u8,
         answer: Result<Parameters, Refusal>,
     ) {
-        let response = match answer {
-            Ok(parameters) => OperationResponse { code, return_code: 0, debug_message: None, parameters },
-            Err(refusal) => refusal.into_response(code),
-        };
-        self.respond(now, key, mode, response);
+        self.respond(now, key, mode, response(code, answer));
     }
 
     /// The client has authenticated: it may stay.
@@ -243,5 +237,12 @@ impl Worker {
         {
             connection.deadline = None;
         }
+    }
+}
+
+fn response(code: u8, answer: Result<Parameters, Refusal>) -> OperationResponse {
+    match answer {
+        Ok(parameters) => codes::success(code, parameters),
+        Err(refusal) => refusal.into_response(code),
     }
 }
