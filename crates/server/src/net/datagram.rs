@@ -83,6 +83,12 @@ impl UdpPort {
                     worker.receive_datagram(now, self.listener, meta.dst_ip, meta.addr, datagram);
                 }
             }
+            // A batch that is not full has emptied the socket, and what comes after it wakes the worker anew: asking
+            // again would be a call for nothing with nearly every datagram.
+            if received < BATCH {
+                self.ready = false;
+                return;
+            }
         }
     }
 
