@@ -279,6 +279,8 @@ fn what_is_too_far_ahead_is_neither_kept_nor_acknowledged() {
         let command = Command { kind, channel: 0, flags: RELIABLE, reserved: RESERVED, sequence, payload: &payload };
         rig.peer.receive(rig.now, &datagram(&command), &mut rig.incoming);
     }
+    rig.now += Config::SERVER.ack_delay;
+    rig.peer.handle_timeout(rig.now, &mut rig.incoming);
     let mut acks = 0;
     let mut out = Vec::new();
     while rig.peer.poll_transmit(rig.now, &mut out) {

@@ -24,6 +24,9 @@ pub struct Config {
     pub reassembly_bytes: usize,
     /// Largest datagram agreed to, whatever the client can take.
     pub mtu: u16,
+    /// How long an acknowledgement of a message waits for a datagram to travel with. The handshake, pings and questions
+    /// for the time are acknowledged at once: the client's clock depends on it.
+    pub ack_delay: Duration,
     /// A peer silent for this long is pinged.
     pub ping_interval: Duration,
     /// A silent peer is given up no sooner than this after the first send of what it does not acknowledge.
@@ -48,6 +51,7 @@ impl Config {
         held_bytes: 256 * 1024,
         reassembly_bytes: 1_024_000,
         mtu: 1200,
+        ack_delay: Duration::from_millis(5),
         ping_interval: Duration::from_secs(1),
         timeout_min: Duration::from_secs(5),
         timeout_max: Duration::from_secs(30),
@@ -60,6 +64,7 @@ impl Config {
     /// A client with the defaults of the C# library: no transmit rate, given up after 10 s or 7 resends.
     pub const CLIENT: Self = Self {
         period_bytes: usize::MAX,
+        ack_delay: Duration::ZERO,
         timeout_min: Duration::ZERO,
         timeout_max: Duration::from_secs(10),
         sends: 7,

@@ -138,6 +138,8 @@ pub struct Peer {
     sender: Sender,
     receiver: Receiver,
     acks: Vec<Ack>,
+    /// Whether they have waited long enough for a datagram to travel with.
+    acks_due: bool,
     timers: Timers,
     heard_at: Duration,
     /// When the last acknowledgement of something of ours came.
@@ -207,6 +209,7 @@ impl Peer {
             sender: Sender::new(control),
             receiver: Receiver::default(),
             acks: Vec::new(),
+            acks_due: false,
             timers,
             heard_at: now,
             acknowledged_at: now,
@@ -290,6 +293,7 @@ impl Peer {
         if self.timers.fired(Timer::Ping, now) {
             self.ping_if_idle(now);
         }
+        self.acks_due |= self.timers.fired(Timer::Ack, now);
         // Only makes the owner poll again: the rate's next period has begun.
         self.timers.fired(Timer::Rate, now);
     }

@@ -18,9 +18,12 @@ pub(super) enum Timer {
     Report = 4,
     /// Our disconnect was not acknowledged; give up waiting.
     Linger = 5,
+    /// Acknowledgements that wait for a datagram to travel with have to go. Set when one is owed, stopped when they
+    /// have gone.
+    Ack = 6,
 }
 
-const COUNT: usize = 6;
+const COUNT: usize = 7;
 
 /// One place for each [`Timer`].
 #[derive(Clone, Debug, Default)]

@@ -272,5 +272,11 @@ impl Peer {
             number: command.sequence,
             sent_ms: header.sent_ms,
         });
+        let waits = matches!(self.phase, Phase::Open) && command.channel != CONTROL_CHANNEL;
+        if waits && !self.config.ack_delay.is_zero() {
+            self.timers.set_earlier(Timer::Ack, self.heard_at + self.config.ack_delay);
+        } else {
+            self.acks_due = true;
+        }
     }
 }

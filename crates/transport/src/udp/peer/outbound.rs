@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::command::{CONTROL_CHANNEL, Command, DatagramWriter, Header, Kind, RESERVED};
+use super::super::timer::Timer;
 use super::{Peer, Phase, Role};
 use crate::server_time_ms;
 
@@ -24,7 +25,9 @@ impl Peer {
     }
 
     fn has_work(&self) -> bool {
-        !self.acks.is_empty() || self.sender.has_work() || self.farewell.is_some()
+        // A connection that is not open has no later datagram for an acknowledgement to wait for.
+        let acks_due = self.acks_due || !matches!(self.phase, Phase::Open);
+        (acks_due && !self.acks.is_empty()) || self.sender.has_work() || self.farewell.is_some()
     }
 
     /// Gives the bytes written.
@@ -39,6 +42,8 @@ impl Peer {
         let acked = self.acks.iter().take_while(|ack| writer.push(&ack.command())).count();
         self.acks.drain(..acked);
         if self.acks.is_empty() {
+            self.acks_due = false;
+            self.timers.stop(Timer::Ack);
             if let Some(farewell) = self.farewell {
                 let written = writer.push(&Command {
                     kind: Kind::Disconnect,
