@@ -178,9 +178,10 @@ impl<'e> Check<'e> {
         self.sources.get(file).map_or("", |source| &source.text)
     }
 
-    /// The folder of a file.
+    /// The folder of a file, never empty.
     pub(crate) fn folder(&self, file: usize) -> PathBuf {
-        self.sources.get(file).and_then(|source| source.path.parent()).map(Path::to_owned).unwrap_or_default()
+        let folder = self.sources.get(file).and_then(|source| source.path.parent());
+        folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
     }
 
     pub(crate) fn parse_xml(&mut self, file: usize) -> Result<Element, Told> {

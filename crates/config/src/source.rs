@@ -121,38 +121,47 @@ impl Source {
         let mut rest = 0;
         while let Some(tail) = text.get(rest..).filter(|tail| !tail.is_empty()) {
             let tag = tail.find('<').map_or(text.len(), |at| rest + at);
-            ranges.push(rest..tag);
+            let start = if text.get(rest..).is_some_and(|tail| tail.starts_with("-->")) { rest + 3 } else { rest };
+            ranges.push(start..tag);
             let tail = text.get(tag..).unwrap_or_default();
             if tail.starts_with("<!--") {
-                let stop = tail.find("-->").map_or(text.len(), |at| tag + at + 3);
-                ranges.push(tag + 4..stop);
+                let stop = tail.find("-->").map_or(text.len(), |at| tag + at);
+                ranges.push((tag + 4).min(stop)..stop);
                 rest = stop;
                 continue;
             }
-            // A `<` ends a tag that was never closed.
-            let stop = tail.get(1..).and_then(|tail| tail.find(['<', '>'])).map_or(text.len(), |at| tag + 1 + at);
-            let stop = quoted_stop(text, tag, stop);
+            let stop = tag_stop(text, tag);
             mask_values(text, tag..stop, &mut ranges);
-            rest = stop.max(tag + 1).min(text.len());
+            rest = if text.as_bytes().get(stop) == Some(&b'>') { stop + 1 } else { stop };
         }
         ranges
     }
 }
 
-/// A `>` inside of quotes does not end a tag.
-fn quoted_stop(text: &str, tag: usize, stop: usize) -> usize {
-    let inside = text.get(tag..stop).unwrap_or_default();
-    if inside.bytes().filter(|&byte| byte == b'"').count() % 2 == 0 {
-        return stop;
+/// Where a tag ends: at a `>` outside of quotes, or at the next `<` if it was never closed.
+fn tag_stop(text: &str, tag: usize) -> usize {
+    let mut quote = None;
+    for (at, character) in text.get(tag + 1..).unwrap_or_default().char_indices() {
+        match (quote, character) {
+            (_, '<') | (None, '>') => return tag + 1 + at,
+            (None, '"' | '\'') => quote = Some(character),
+            (Some(open), _) if open == character => quote = None,
+            _ => {}
+        }
     }
-    let tail = text.get(stop..).unwrap_or_default();
-    let close = tail.find(['"', '<']).filter(|&at| tail.as_bytes().get(at) == Some(&b'"'));
-    close.map_or(stop, |at| stop + at + 1)
+    text.len()
 }
 
+/// In a tag only its name and the names before a `=` are shown: text that lost its brackets looks like a name, too.
 fn mask_values(text: &str, tag: Range<usize>, ranges: &mut Vec<Range<usize>>) {
-    let mut at = tag.start;
+    let inside = text.get(tag.clone()).unwrap_or_default();
+    let is_name = |character: char| character.is_alphanumeric() || "_-.:/?!".contains(character);
+    let first = inside.get(1..).and_then(|inside| inside.find(|character| !is_name(character)));
+    let mut at = first.map_or(tag.end, |length| tag.start + 1 + length);
     while let Some(equals) = text.get(at..tag.end).and_then(|tail| tail.find('=')) {
+        let before = text.get(at..at + equals).unwrap_or_default().trim_end();
+        let name = at + before.trim_end_matches(is_name).len();
+        ranges.push(at..name);
         let value = at + equals + 1;
         let tail = text.get(value..tag.end).unwrap_or_default();
         let blank = tail.len() - tail.trim_start().len();
@@ -163,11 +172,13 @@ fn mask_values(text: &str, tag: Range<usize>, ranges: &mut Vec<Range<usize>>) {
             }
             _ => tail.find(char::is_whitespace).unwrap_or(tail.len()),
         };
-        let inner = if length > 2 && tail.starts_with(['"', '\'']) { 1 } else { 0 };
+        let inner = usize::from(length >= 2 && tail.starts_with(['"', '\'']));
         let start = value + blank + inner;
         ranges.push(start..(value + blank + length - inner).max(start));
         at = value + blank + length;
     }
+    let rest = text.get(at..tag.end).unwrap_or_default();
+    ranges.push(at..at + rest.strip_suffix('/').unwrap_or(rest).len());
 }
 
 /// Decodes UTF-8, UTF-16 and Windows-1252, by byte order mark, then by form, then by the XML declaration.
@@ -287,7 +298,14 @@ mod tests {
 
     #[test]
     fn values_stay_masked_in_text_that_is_not_well_formed() {
-        for text in ["<A Key=\"hidden><B x", "<A Key=hidden B", "<A Key=\"1\n<B Key=\"hidden\"/>", "<A Key='hidden"] {
+        for text in [
+            "<A Key=\"hidden><B x",
+            "<A Key=hidden B",
+            "<A Key=\"1\n<B Key=\"hidden\"/>",
+            "<A Key='hidden",
+            "<A hidden</A>",
+            "<A hidden>",
+        ] {
             let source = Source::new(Path::new("a"), text.to_owned());
             let at = text.find("hidden").unwrap();
             let excerpt = source.excerpt(&(at..at + 1), true);

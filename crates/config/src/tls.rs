@@ -71,6 +71,11 @@ pub(crate) fn resolve(folder: &Path, written: &str) -> PathBuf {
     folder.join(written.replace('\\', "/"))
 }
 
+/// The same for a path with macros: one that begins with `home`, the folder of the configuration, is complete.
+fn resolve_macros(home: &Path, folder: &Path, written: &str) -> PathBuf {
+    if Path::new(written).starts_with(home) { resolve(Path::new(""), written) } else { resolve(folder, written) }
+}
+
 /// The TLS settings of a listener that has them, `None` if it is not secure.
 pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path) -> Option<Tls> {
     let settings = TlsSettings::read(reader);
@@ -83,17 +88,17 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
     }
     let secure = reader.span("Secure")?;
     let from_store = reader.span("CertificateName").or_else(|| reader.span("StoreName"));
-    let base = resolve(folder, settings.certificate_path.as_deref().unwrap_or("certs"));
-    let mut certificates: Vec<_> = own.into_iter().map(|own| certificate(&base, own)).collect();
+    let base = resolve_macros(folder, folder, settings.certificate_path.as_deref().unwrap_or("certs"));
+    let mut certificates: Vec<_> = own.into_iter().map(|own| certificate(folder, &base, own)).collect();
     let wrapped = element.children("ServerCertificates").flat_map(|list| list.children("ServerCertificate"));
     for node in element.children("ServerCertificate").chain(wrapped) {
         let mut reader = Reader::new(reader.check, "ServerCertificate", Case::Told, attributes(node));
         let settings = CertificateSettings::read(&mut reader);
         reader.finish();
-        certificates.push(certificate(&base, settings));
+        certificates.push(certificate(folder, &base, settings));
     }
     if certificates.is_empty() {
-        certificates.push(certificate(&base, CertificateSettings::default()));
+        certificates.push(certificate(folder, &base, CertificateSettings::default()));
     }
     if certificates.len() > 1 && settings.default_domain.is_none() {
         let text = format!("expected a DefaultDomain beside {} certificates, got none", certificates.len());
@@ -112,7 +117,7 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
         let text = format!("this listener is secure, and its certificate {} cannot be read{remedy}", path.display());
         reader.check.fail(&secure, text);
     }
-    let roots = resolve(&base, settings.root_certificates.as_deref().unwrap_or("root.pem"));
+    let roots = resolve_macros(folder, &base, settings.root_certificates.as_deref().unwrap_or("root.pem"));
     if let Some(span) = reader.span("RootCertificates")
         && !reader.check.exists(&roots)
     {
@@ -121,10 +126,10 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
     Some(Tls { settings, certificates, root_certificates: roots })
 }
 
-fn certificate(base: &Path, settings: CertificateSettings) -> Certificate {
-    let folder = settings.path.map_or_else(|| base.to_owned(), |path| resolve(base, &path));
-    let certificate = resolve(&folder, settings.certificate.as_deref().unwrap_or(CERTIFICATE_FILE));
-    let key = settings.key.map_or_else(|| certificate.clone(), |key| resolve(&folder, &key));
+fn certificate(home: &Path, base: &Path, settings: CertificateSettings) -> Certificate {
+    let folder = settings.path.map_or_else(|| base.to_owned(), |path| resolve_macros(home, home, &path));
+    let certificate = resolve_macros(home, &folder, settings.certificate.as_deref().unwrap_or(CERTIFICATE_FILE));
+    let key = settings.key.map_or_else(|| certificate.clone(), |key| resolve_macros(home, &folder, &key));
     Certificate { certificate, key, password: settings.password }
 }
 
