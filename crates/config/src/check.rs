@@ -181,7 +181,7 @@ impl<'e> Check<'e> {
     /// The folder of a file, never empty.
     pub(crate) fn folder(&self, file: usize) -> PathBuf {
         let folder = self.sources.get(file).and_then(|source| source.path.parent());
-        folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+        folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned()
     }
 
     pub(crate) fn parse_xml(&mut self, file: usize) -> Result<Element, Told> {

@@ -118,7 +118,7 @@ fn read_one(check: &mut Check<'_>, node: &Node) -> Option<Region> {
                 value_span: value.span.clone(),
             }),
             other => {
-                check.fail(&value.span, format!("expected a single value for {:?}, got {}", name.text, other.name()))
+                check.fail(&value.span, format!("expected a single value for {:?}, got {}", name.text, other.name()));
             }
         }
     }

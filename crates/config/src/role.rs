@@ -221,7 +221,7 @@ fn read_providers(check: &mut Check<'_>, photon: &Element) -> Vec<AuthProvider> 
             let span = item.name.span.clone();
             match (settings.authentication_type, &type_span) {
                 (None, None) => {
-                    check.fail(&span, "<AuthProvider> has no AuthenticationType; expected a number, 0 for custom")
+                    check.fail(&span, "<AuthProvider> has no AuthenticationType; expected a number, 0 for custom");
                 }
                 (Some(number), Some(type_span)) => {
                     let same = |other: &&(AuthProvider, Span)| other.0.settings.authentication_type == Some(number);
