@@ -273,7 +273,7 @@ fn macros(folder: &Path, element: &Element, instance: &str) -> Vec<(&'static str
         ("IP", of("IPAddress")),
         ("INSTANCE", instance.to_owned()),
         ("BIN", path(folder.to_owned())),
-        ("DEPLOY", path(folder.join(".."))),
+        ("DEPLOY", path(tls::deployment(folder))),
         ("LOG", path(folder.join("log"))),
     ]
 }

@@ -10,7 +10,7 @@ use crate::json::{self, Kind, Node};
 use crate::role_settings::NameServerSettings;
 use crate::settings::{Case, Entry, Reader, settings};
 use crate::source::Span;
-use crate::tls::resolve;
+use crate::tls::{deployment, resolve};
 
 settings! {
     /// A node of `Nameserver.json`.
@@ -46,7 +46,7 @@ pub(crate) fn read(
     instance: &Instance,
 ) -> Vec<Region> {
     let folder = check.folder(application.span.file);
-    let deployment = folder.join("..");
+    let deployment = deployment(&folder);
     let base = application.settings.base_directory.as_deref().unwrap_or(&application.settings.name);
     let name = &settings.name_server_config;
     for folder in [deployment.clone(), folder, resolve(&deployment, base).join("bin")] {

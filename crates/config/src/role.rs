@@ -15,6 +15,7 @@ use crate::role_settings::{
 };
 use crate::settings::{Case, Reader};
 use crate::source::Span;
+use crate::tls::{deployment, resolve};
 use crate::value::Secret;
 use crate::xml::Element;
 
@@ -80,7 +81,7 @@ fn file_names(role: Role) -> &'static [&'static str] {
 /// Where the file of a role may be: in the `bin` of its application, or beside `PhotonServer.config`.
 fn candidates(folder: &Path, application: &Application, name: &str) -> [PathBuf; 2] {
     let base = application.settings.base_directory.as_deref().unwrap_or(&application.settings.name);
-    [crate::tls::resolve(&folder.join(".."), base).join("bin").join(name), folder.join(name)]
+    [resolve(&deployment(folder), base).join("bin").join(name), folder.join(name)]
 }
 
 /// The roles of an instance.

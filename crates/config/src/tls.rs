@@ -71,7 +71,16 @@ pub(crate) fn resolve(folder: &Path, written: &str) -> PathBuf {
     folder.join(written.replace('\\', "/"))
 }
 
-/// The same for a path with macros: one that begins with `home`, the folder of the configuration, is complete.
+/// The folder of the deployment: the one above that of `PhotonServer.config`.
+pub(crate) fn deployment(folder: &Path) -> PathBuf {
+    match (folder.file_name(), folder.parent()) {
+        (Some(_), Some(parent)) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        (Some(_), _) => PathBuf::from("."),
+        (None, _) => folder.join(".."),
+    }
+}
+
+/// What [`resolve`] gives, for a path with macros: one that begins with `home`, the folder of the configuration, is complete.
 fn resolve_macros(home: &Path, folder: &Path, written: &str) -> PathBuf {
     if Path::new(written).starts_with(home) { resolve(Path::new(""), written) } else { resolve(folder, written) }
 }
@@ -143,5 +152,29 @@ fn check_versions(reader: &mut Reader<'_, '_>, settings: &TlsSettings) {
         let text =
             format!("expected TLS12 or TLS13 as MaxProtocolVersion, got {}; older ones are not spoken", most.show());
         reader.check.fail(&span, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deployment_is_the_folder_above() {
+        let above = |folder: &str| deployment(Path::new(folder));
+        assert_eq!(above("/srv/deploy/bin"), Path::new("/srv/deploy"));
+        assert_eq!(above("bin"), Path::new("."));
+        assert_eq!(above("."), Path::new("./.."));
+        assert_eq!(above("../.."), Path::new("../../.."));
+        assert_eq!(above("/"), Path::new("/.."));
+    }
+
+    #[test]
+    fn paths_of_the_other_system_are_read() {
+        assert_eq!(resolve(Path::new("deploy"), "..\\NameServer\\bin"), Path::new("deploy/../NameServer/bin"));
+        assert_eq!(resolve(Path::new("deploy"), "/etc/certs/"), Path::new("/etc/certs"));
+        let home = Path::new("deploy/bin");
+        assert_eq!(resolve_macros(home, home, "deploy/bin/certs/x"), Path::new("deploy/bin/certs/x"));
+        assert_eq!(resolve_macros(home, home, "certs"), Path::new("deploy/bin/certs"));
     }
 }
