@@ -189,6 +189,14 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
     for server in element.children("ConfigServer") {
         check.warn(&server.name.span, "<ConfigServer> has no effect: this server has no telnet menu");
     }
+    for name in ["S2S", "WebSocketS2S"] {
+        for node in element.children(name) {
+            let text = format!(
+                "<{name}> has no effect; write its attributes at each <TCPS2SListener> and <WebSocketS2SListener>"
+            );
+            check.warn(&node.name.span, text);
+        }
+    }
     let listeners = listener::read_all(check, element, &name);
     let secure_ports = listener::secure_ports(check, element);
     let applications = crate::application::read(check, element);

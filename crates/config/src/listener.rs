@@ -142,6 +142,8 @@ pub struct Listener {
     pub common: ListenerSettings,
     /// Present if it is secure.
     pub tls: Option<Tls>,
+    /// Ports behind a proxy that ends TLS.
+    pub secure_ports: Vec<SecurePort>,
     /// Where it is written.
     pub place: Place,
     pub(crate) span: Span,
@@ -251,7 +253,7 @@ fn read(check: &mut Check<'_>, element: &Element, group: &Group, instance: &str)
     let kind = read_kind(&mut reader, element, group.form);
     reader.finish();
     check.macros.clear();
-    secure_ports(check, element);
+    let secure_ports = secure_ports(check, element);
     let Some(port) = common.port.or_else(|| group.form.default_port()) else {
         // A port that is written and wrong has been told.
         if port_span.is_none_or(|_| port.is_empty()) {
@@ -260,7 +262,7 @@ fn read(check: &mut Check<'_>, element: &Element, group: &Group, instance: &str)
         return None;
     };
     let place = check.place(&span);
-    Some(Listener { kind, port, common, tls, place, span })
+    Some(Listener { kind, port, common, tls, secure_ports, place, span })
 }
 
 /// `[NAME]` and what it stands for at a listener.

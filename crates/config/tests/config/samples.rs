@@ -74,6 +74,20 @@ fn every_role_behind_one_secure_port_loads() {
 }
 
 #[test]
+fn ports_behind_a_proxy_are_kept() {
+    let mut deployment = Deployment::v5();
+    let text = String::from_utf8(deployment.0[std::path::Path::new(MAIN)].clone()).unwrap();
+    let ports = "<SecurePorts><SecurePort Port=\"9091\"/></SecurePorts>";
+    deployment.put(
+        MAIN,
+        text.replacen("Port=\"9091\" AppDataInactivityTimeout=\"15000\">", &format!("Port=\"9091\">{ports}"), 1),
+    );
+    let config = deployment.load(LoadOptions::default()).config.unwrap();
+    let listener = config.instance.listeners.iter().find(|listener| listener.port.0 == 9091).unwrap();
+    assert_eq!(listener.secure_ports[0].0.0, 9091);
+}
+
+#[test]
 fn every_value_says_where_it_comes_from() {
     let loaded = Deployment::v5().load(LoadOptions::default());
     let of = |setting: &str| loaded.effective.iter().find(|one| one.setting == setting).expect(setting);
