@@ -25,8 +25,31 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server until SIGTERM or SIGINT
     Run(RunArgs),
+    /// Check configuration files: PhotonServer.config and the files of the roles that it names
+    #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
+        Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
+    CheckConfig(CheckConfigArgs),
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArgs {
+    /// The PhotonServer.config
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// The instance to check [default: the only one, or LoadBalancing]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) instance: Option<String>,
+
+    /// Take warnings for errors
+    #[arg(long)]
+    pub(crate) strict_config: bool,
+
+    /// Print each setting, its value and where it comes from
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 }
 
 #[derive(Debug, Args)]

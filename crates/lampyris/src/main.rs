@@ -3,6 +3,7 @@
 //! Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong usage or not started.
 
 mod banner;
+mod check_config;
 mod cli;
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
             say(&format!("lampyris {}", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
         }
+        Some(Command::CheckConfig(args)) => check_config::run(&args),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
     }

@@ -65,6 +65,37 @@ fn wrong_usage_is_exit_code_2_and_says_what_was_expected() {
 }
 
 #[test]
+fn check_config_tells_findings_with_places_and_the_worst_by_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("PhotonServer.config");
+    let check = |more: &str, options: &[&str]| {
+        let text = format!(
+            "<Configuration><Instance Name=\"A\">\n<UDPListeners><UDPListener {more}/></UDPListeners>\n\
+             <Applications><Application Name=\"Master\"/></Applications></Instance></Configuration>"
+        );
+        std::fs::write(&path, text).unwrap();
+        let output = lampyris().args(["check-config", "--config"]).arg(&path).args(options).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let place = |column: usize| format!("{}:2:{column}: ", path.display());
+    let (code, values, told) = check("", &[]);
+    assert_eq!((code, values.as_str()), (0, ""), "{told}");
+    let (code, values, _) = check("Port=\"5060\"", &["-v"]);
+    assert_eq!(code, 0);
+    assert!(values.contains(&format!("UDPListener 5060 Port = 5060  ({}:2:34)", path.display())), "{values}");
+    assert!(values.contains("Instance MaxMessageSize = 512000  (default: as the reference product)"), "{values}");
+    let (code, _, told) = check("Prot=\"5060\"", &[]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains(&format!("{}warning: unknown setting \"Prot\"", place(28))), "{told}");
+    assert_eq!(check("Prot=\"5060\"", &["--strict-config"]).0, 2);
+    let (code, _, told) = check("Port=\"x\"", &[]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains(&format!("{}error: UDPListener x Port: expected a port", place(34))), "{told}");
+    assert_eq!(check("", &["--instance", "B"]).0, 2);
+}
+
+#[test]
 fn an_unusable_state_folder_is_told_with_its_path() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();

@@ -1,0 +1,117 @@
+//! The configuration files of a server: read, checked, and every finding told with its place.
+//!
+//! [`load`] takes `PhotonServer.config` and from there the files of the roles that it names. It never stops at the first
+//! fault. What leaves this crate is a [`Config`] in which every setting has its value, and the findings.
+//!
+//! | file | module |
+//! | --- | --- |
+//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `application` |
+//! | `Nameserver.xml.config`, `Master.xml.config`, `GameServer.xml.config` | `role`, `role_settings` |
+//! | `Nameserver.json` | `region` |
+//!
+//! Files are read through one function, so that a check needs no disk.
+
+mod application;
+mod check;
+mod files;
+mod finding;
+mod instance;
+mod json;
+mod listener;
+mod reference;
+mod region;
+mod role;
+mod role_settings;
+mod settings;
+mod source;
+mod tls;
+mod value;
+mod xml;
+
+use std::path::Path;
+
+pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
+pub use check::{Effective, Environment, File, MAX_FINDINGS, Origin};
+pub use files::read_file;
+pub use finding::{Finding, Severity};
+pub use instance::{Instance, InstanceSettings};
+pub use listener::{
+    HttpSettings, Listener, ListenerKind, ListenerSettings, PolicySettings, Route, RouteSettings, SecurePort,
+    TcpSettings,
+};
+pub use reference::reference;
+pub use region::Region;
+pub use role::{AuthProvider, GameServer, Master, NameServer};
+pub use role_settings::{
+    AuthProviderSettings, Authentication, CustomAuth, GameServerSettings, HttpQueue, MasterSettings,
+    NameServerSettings, WebRpc,
+};
+pub use settings::{Key, Reload};
+pub use source::{MAX_FILE_BYTES, Place};
+pub use tls::{Certificate, CertificateSettings, Tls, TlsSettings};
+pub use value::{
+    EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Port, Seconds, Secret, Time, TlsVersion, Value,
+};
+
+use crate::check::{Check, Told};
+
+/// What a server is told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The instance that runs.
+    pub instance: Instance,
+    /// Present if the instance plays the role.
+    pub name_server: Option<NameServer>,
+    /// Present if the instance plays the role.
+    pub master: Option<Master>,
+    /// Present if the instance plays the role.
+    pub game_server: Option<GameServer>,
+}
+
+/// How to load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions<'a> {
+    /// The instance to run; `None` = the only one, or `LoadBalancing`.
+    pub instance: Option<&'a str>,
+    /// Whether warnings are errors.
+    pub strict: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Present if there is no error.
+    pub config: Option<Config>,
+    /// In the order of files and lines.
+    pub findings: Vec<Finding>,
+    /// Every setting and its value, in the order of reading.
+    pub effective: Vec<Effective>,
+}
+
+impl Loaded {
+    /// The worst finding.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+}
+
+/// Loads the configuration that begins with the `PhotonServer.config` at `path`.
+pub fn load(path: &Path, options: LoadOptions<'_>, environment: Environment<'_>) -> Loaded {
+    let mut check = Check::new(environment, options.strict);
+    let config = read_config(&mut check, path, options).ok();
+    let effective = std::mem::take(&mut check.effective);
+    let findings = check.into_findings();
+    let is_good = findings.iter().all(|finding| finding.severity < Severity::Error);
+    Loaded { config: config.filter(|_| is_good), findings, effective }
+}
+
+fn read_config(check: &mut Check<'_>, path: &Path, options: LoadOptions<'_>) -> Result<Config, Told> {
+    let Some(file) = check.open(path)? else {
+        return Err(check.tell(path, String::new(), "expected a configuration file here, got none".to_owned()));
+    };
+    let root = check.parse_xml(file)?;
+    let element = instance::choose(check, &root, options.instance)?;
+    let instance = instance::read(check, element);
+    let roles = role::read(check, &instance);
+    Ok(Config { instance, name_server: roles.name_server, master: roles.master, game_server: roles.game_server })
+}

@@ -1,0 +1,9 @@
+//! Whole configurations: samples, broken files, texts, hostile bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+mod corpus;
+mod hostile;
+mod reference;
+mod samples;
+mod texts;
