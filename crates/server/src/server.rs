@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
 use lampyris_engine::{Addresses, Config, HostName, ListenerId, Role, Transport, Worker, WorkerId};
-use lampyris_tls::{Certificate, Origin, Wanted};
+use lampyris_tls::{Certificate, Origin, PasswordSource, Settings, StartLog, Wanted};
 use mio::{Poll, Waker};
 use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,6 +71,9 @@ impl Server {
         let tls = certificate.as_ref().map(|certificate| lampyris_tls::server_config(&certificate.identity));
         let tls = tls.transpose()?;
         let bound = bind(options)?;
+        if let Some(certificate) = &certificate {
+            log_secure_listeners(&bound.addresses, certificate);
+        }
         Self::serve(options, secrets, certificate, tls, bound)
     }
 
@@ -254,7 +257,9 @@ fn load_certificate(options: &Options) -> Result<Option<Certificate>, StartError
         }
     }
     let provider = lampyris_tls::config::provider();
-    let certificate = lampyris_tls::development::ensure(&options.state_dir, &wanted, SystemTime::now(), &provider)?;
+    let (password, now) = (PasswordSource::of_environment(), SystemTime::now());
+    let state = &options.state_dir;
+    let certificate = lampyris_tls::development::ensure(state, &wanted, password.as_ref(), now, &provider)?;
     log_certificate(&certificate);
     Ok(Some(certificate))
 }
@@ -269,8 +274,38 @@ fn log_certificate(certificate: &Certificate) {
         Origin::Renewed(reason) => tracing::info!(%path, days, "renewed the certificate, because {reason}"),
         Origin::Operator => tracing::info!(%path, days, issuer = %summary.issuer, "using the operator's certificate"),
     }
+    // Our own certificates have no faults, only a CA that is not sent.
+    let warnings = certificate.identity.warnings().iter().filter(|_| certificate.origin == Origin::Operator);
+    for warning in warnings {
+        tracing::warn!(%path, "{warning}");
+    }
     if left.is_zero() {
         tracing::error!(%path, "the certificate has expired: clients will refuse secure connections; replace it");
+    }
+}
+
+fn log_secure_listeners(addresses: &[BoundAddress], certificate: &Certificate) {
+    let summary = certificate.identity.summary();
+    let mut logged = Vec::new();
+    for bound in addresses.iter().filter(|bound| bound.transport == Transport::Wss) {
+        let (ip, port) = (bound.address.ip(), bound.address.port());
+        let address = if ip.is_unspecified() { format!("*:{port}") } else { bound.address.to_string() };
+        // Every address is one listener to operators, though IPv4 and IPv6 have a socket each.
+        if logged.contains(&address) {
+            continue;
+        }
+        let log = StartLog {
+            address: &address,
+            role: bound.role.name(),
+            path: &certificate.server_pem,
+            default_domain: summary.names.first().map_or("", String::as_str),
+            summary,
+            settings: &Settings::default(),
+        };
+        for line in log.lines() {
+            tracing::info!("{line}");
+        }
+        logged.push(address);
     }
 }
 

@@ -1,26 +1,47 @@
-//! Reading a `server.pem`: certificate chain and private key in one file, in any order.
+//! Reading certificate chain and private key, in one file or two, in any order.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::SignatureAlgorithm;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::{self, PemObject as _};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::public_key::PublicKey;
+use zeroize::Zeroizing;
 
-use crate::{TlsError, files};
+use crate::key::{self, KeyError};
+use crate::pem::{self, Block};
+use crate::{PasswordSource, TlsError, Warning, chain, files};
 
-const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+/// Permissions that let others than the owner read.
+const READABLE_BY_OTHERS: u32 = 0o044;
+/// Permissions as opposed to the kind of a file.
+const PERMISSIONS: u32 = 0o7777;
+
+/// Where certificate and key are.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// File with the chain.
+    pub certificate: &'a Path,
+    /// File with the key; `None` if it is the same one.
+    pub key: Option<&'a Path>,
+    /// Password of the key.
+    pub password: Option<&'a PasswordSource>,
+}
 
 /// A certificate chain with its private key, leaf first.
 #[derive(Clone)]
 pub struct Identity {
     pub(crate) certified: Arc<CertifiedKey>,
     pub(crate) summary: Summary,
+    warnings: Vec<Warning>,
 }
 
 /// What a certificate says of itself.
@@ -32,41 +53,108 @@ pub struct Summary {
     pub addresses: Vec<IpAddr>,
     /// Its subject.
     pub subject: String,
+    /// The common name of its subject; some clients fall back to it when there are no other names.
+    pub common_name: Option<String>,
     /// Who issued it.
     pub issuer: String,
+    /// Kind and size of its key.
+    pub key: KeyKind,
+    /// First moment at which it is valid.
+    pub not_before: SystemTime,
     /// First moment at which it is no longer valid.
     pub not_after: SystemTime,
+    /// SHA-256 over the certificate.
+    pub fingerprint: [u8; 32],
+}
+
+/// Kind and size of a public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// RSA.
+    Rsa {
+        /// Bits of the modulus.
+        bits: usize,
+    },
+    /// A curve of NIST.
+    Ecdsa {
+        /// Bits of the curve.
+        bits: usize,
+    },
+    /// Ed25519 or another kind without sizes.
+    Other,
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa { bits } => write!(f, "RSA {bits}"),
+            Self::Ecdsa { bits } => write!(f, "ECDSA P-{bits}"),
+            Self::Other => f.write_str("Ed25519"),
+        }
+    }
 }
 
 impl Identity {
-    /// Reads a PEM file. The leaf is the certificate that belongs to the key, wherever it stands in the file.
+    /// Reads a PEM file whose key is not encrypted. The leaf is the certificate that belongs to the key, wherever it
+    /// stands in the file.
     ///
     /// # Errors
     /// If the file cannot be read, or has no certificate, no key, or no pair of them that belongs together.
     pub fn load(path: &Path, provider: &CryptoProvider) -> Result<Self, TlsError> {
-        let bytes = files::read(path)?.ok_or_else(|| TlsError::Unreadable {
-            path: path.to_owned(),
-            source: std::io::ErrorKind::NotFound.into(),
-        })?;
-        Self::parse(&bytes, path, provider)
+        Self::load_from(&Source { certificate: path, key: None, password: None }, provider)
     }
 
-    pub(crate) fn parse(bytes: &[u8], path: &Path, provider: &CryptoProvider) -> Result<Self, TlsError> {
-        let mut chain = certificates(bytes, path)?;
-        let key = PrivateKeyDer::from_pem_slice(without_bom(bytes)).map_err(|error| match error {
-            pem::Error::NoItemsFound => TlsError::NoKey { path: path.to_owned() },
-            other => TlsError::NotPem { path: path.to_owned(), detail: other.to_string() },
-        })?;
-        let unusable = |detail: String| TlsError::Unusable { path: path.to_owned(), detail };
-        let key = provider.key_provider.load_private_key(key).map_err(|error| unusable(error.to_string()))?;
-        let leaf = chain
+    /// Reads certificate and key from one file or two.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and if the key cannot be decrypted.
+    pub fn load_from(source: &Source<'_>, provider: &CryptoProvider) -> Result<Self, TlsError> {
+        let existing = |path: &Path| {
+            let not_found = || std::io::Error::from(std::io::ErrorKind::NotFound);
+            files::read(path)?.ok_or_else(|| TlsError::Unreadable { path: path.to_owned(), source: not_found() })
+        };
+        let certificate = existing(source.certificate)?;
+        let key = source.key.map(existing).transpose()?.map(Zeroizing::new);
+        Self::assemble(&certificate, key.as_ref().map(|bytes| bytes.as_slice()), source, provider)
+    }
+
+    /// Reads what stood in the file of `source`.
+    pub(crate) fn parse(bytes: &[u8], source: &Source<'_>, provider: &CryptoProvider) -> Result<Self, TlsError> {
+        Self::assemble(bytes, None, source, provider)
+    }
+
+    fn assemble(
+        certificate_file: &[u8],
+        key_file: Option<&[u8]>,
+        source: &Source<'_>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, TlsError> {
+        let path = source.certificate;
+        let key_path = source.key.unwrap_or(path);
+        let mut blocks = blocks(certificate_file, path)?;
+        let mut warnings = unused_blocks(&blocks);
+        let mut certificates = certificates_of(&blocks, path)?;
+        if let Some(key_file) = key_file {
+            blocks = self::blocks(key_file, key_path)?;
+        }
+        let key = private_key(&blocks, key_path, source.password, &mut warnings)?;
+        let unusable = |path: &Path, detail: String| TlsError::Unusable { path: path.to_owned(), detail };
+        let load = provider.key_provider.load_private_key(key);
+        let key = load.map_err(|error| unusable(key_path, error.to_string()))?;
+        let leaf = certificates
             .iter()
             .position(|certificate| CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key)).keys_match().is_ok())
             .ok_or_else(|| TlsError::KeyMismatch { path: path.to_owned() })?;
-        let leaf = chain.remove(leaf);
-        let summary = Summary::of(&leaf).map_err(unusable)?;
-        chain.insert(0, leaf);
-        Ok(Self { certified: Arc::new(CertifiedKey::new(chain, key)), summary })
+        let leaf = certificates.remove(leaf);
+        let summary = Summary::of(&leaf).map_err(|detail| unusable(path, detail))?;
+        if key.algorithm() == SignatureAlgorithm::ED25519 {
+            warnings.push(Warning::Ed25519);
+        }
+        warnings.extend(usage_warnings(&leaf));
+        warnings.extend(permission_warning(key_path));
+        let (chain, of_chain) = chain::order(leaf, certificates);
+        warnings.extend(of_chain);
+        Ok(Self { certified: Arc::new(CertifiedKey::new(chain, key)), summary, warnings })
     }
 
     /// What the leaf says of itself.
@@ -75,9 +163,90 @@ impl Identity {
         &self.summary
     }
 
+    /// What the operator should know of the files.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The chain as it is sent, leaf first.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
     pub(crate) fn leaf(&self) -> Option<&CertificateDer<'static>> {
         self.certified.cert.first()
     }
+}
+
+fn blocks(bytes: &[u8], path: &Path) -> Result<Vec<Block>, TlsError> {
+    pem::blocks(bytes).map_err(|error| TlsError::NotPem { path: path.to_owned(), detail: error.to_string() })
+}
+
+/// The first private key of the file.
+fn private_key(
+    blocks: &[Block],
+    path: &Path,
+    password: Option<&PasswordSource>,
+    warnings: &mut Vec<Warning>,
+) -> Result<rustls_pki_types::PrivateKeyDer<'static>, TlsError> {
+    let mut keys = blocks.iter().filter(|block| key::is_private_key(&block.label));
+    let block = keys.next().ok_or_else(|| TlsError::NoKey { path: path.to_owned() })?;
+    match keys.count() {
+        0 => {}
+        unused => warnings.push(Warning::ExtraKeys { unused }),
+    }
+    let text = match password {
+        Some(password) if key::is_encrypted(block) => Some(password.read()?),
+        Some(_) => {
+            warnings.push(Warning::PasswordUnused);
+            None
+        }
+        None => None,
+    };
+    let path = path.to_owned();
+    key::decode(block, text.as_ref().map(|text| text.as_str())).map_err(|error| match error {
+        KeyError::NoPassword => TlsError::NoPassword { path },
+        KeyError::WrongPassword => TlsError::WrongPassword { path },
+        KeyError::Unsupported(detail) => TlsError::UnsupportedKey { path, detail },
+        KeyError::Damaged(detail) => {
+            TlsError::NotPem { path, detail: format!("the private key of line {} is damaged: {detail}", block.line) }
+        }
+    })
+}
+
+fn is_certificate(label: &str) -> bool {
+    matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE")
+}
+
+fn unused_blocks(blocks: &[Block]) -> Vec<Warning> {
+    // Curve parameters stand in front of the keys that old tools made; the key repeats them.
+    let known = |label: &str| is_certificate(label) || key::is_private_key(label) || label == "EC PARAMETERS";
+    let unused = blocks.iter().filter(|block| !known(&block.label));
+    unused.map(|block| Warning::IgnoredBlock { label: block.label.clone(), line: block.line }).collect()
+}
+
+fn usage_warnings(leaf: &CertificateDer<'_>) -> Vec<Warning> {
+    let Ok((_, parsed)) = X509Certificate::from_der(leaf) else { return Vec::new() };
+    let mut warnings = Vec::new();
+    if let Ok(Some(usage)) = parsed.key_usage()
+        && !usage.value.digital_signature()
+    {
+        warnings.push(Warning::NoDigitalSignature);
+    }
+    if let Ok(Some(usage)) = parsed.extended_key_usage()
+        && !usage.value.server_auth
+        && !usage.value.any
+    {
+        warnings.push(Warning::NoServerAuth);
+    }
+    warnings
+}
+
+fn permission_warning(path: &Path) -> Option<Warning> {
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & PERMISSIONS;
+    (mode & READABLE_BY_OTHERS != 0).then(|| Warning::KeyReadable { path: path.to_owned(), mode })
 }
 
 impl fmt::Debug for Identity {
@@ -87,6 +256,12 @@ impl fmt::Debug for Identity {
 }
 
 impl Summary {
+    /// The fingerprint as browsers show it.
+    #[must_use]
+    pub fn fingerprint_text(&self) -> String {
+        self.fingerprint.map(|byte| format!("{byte:02X}")).join(":")
+    }
+
     pub(crate) fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
         let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
         let mut names = Vec::new();
@@ -101,13 +276,28 @@ impl Summary {
                 }
             }
         }
-        let seconds = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+        let moment = |at: i64| UNIX_EPOCH + Duration::from_secs(u64::try_from(at).unwrap_or(0));
+        let common_name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+        let key = match parsed.public_key().parsed() {
+            Ok(key @ PublicKey::RSA(_)) => KeyKind::Rsa { bits: key.key_size() },
+            // The point of P-521 fills whole bytes.
+            Ok(key @ PublicKey::EC(_)) => {
+                KeyKind::Ecdsa { bits: if key.key_size() == 528 { 521 } else { key.key_size() } }
+            }
+            _ => KeyKind::Other,
+        };
+        let mut fingerprint = [0; 32];
+        fingerprint.iter_mut().zip(digest(&SHA256, certificate).as_ref()).for_each(|(to, from)| *to = *from);
         Ok(Self {
             names,
             addresses,
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
-            not_after: UNIX_EPOCH + Duration::from_secs(seconds),
+            common_name: common_name.map(str::to_owned),
+            key,
+            not_before: moment(parsed.validity().not_before.timestamp()),
+            not_after: moment(parsed.validity().not_after.timestamp()),
+            fingerprint,
         })
     }
 }
@@ -134,16 +324,26 @@ pub(crate) fn is_for_key(certificate: &CertificateDer<'_>, public_key_info: &[u8
 
 /// The certificates of a PEM file, in its order; at least one.
 pub(crate) fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found = CertificateDer::pem_slice_iter(without_bom(bytes))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TlsError::NotPem { path: path.to_owned(), detail: error.to_string() })?;
+    certificates_of(&blocks(bytes, path)?, path)
+}
+
+fn certificates_of(blocks: &[Block], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let mut found = Vec::new();
+    for block in blocks.iter().filter(|block| is_certificate(&block.label)) {
+        let damaged = |detail: String| TlsError::NotPem {
+            path: path.to_owned(),
+            detail: format!("the certificate of line {} is damaged: {detail}", block.line),
+        };
+        let (behind, _) = X509Certificate::from_der(&block.content).map_err(|error| damaged(error.to_string()))?;
+        // OpenSSL appends its trust settings to the certificate under this label.
+        if !behind.is_empty() && block.label != "TRUSTED CERTIFICATE" {
+            return Err(damaged(format!("{} bytes behind its end", behind.len())));
+        }
+        let length = block.content.len() - behind.len();
+        found.push(CertificateDer::from(block.content.iter().copied().take(length).collect::<Vec<_>>()));
+    }
     if found.is_empty() {
         return Err(TlsError::NoCertificate { path: path.to_owned() });
     }
     Ok(found)
-}
-
-/// Editors of other systems put a mark in front, with which the PEM parser silently misses the first block.
-fn without_bom(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes)
 }

@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
-use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, SupportedCipherSuite};
 
-use crate::{Identity, TlsError};
+use crate::{CipherList, Identity, ProtocolRange, Selection, TlsError};
 
 const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
+
+/// What a listener may be told of TLS.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Versions that are spoken.
+    pub versions: ProtocolRange,
+    /// TLS 1.2 suites that are offered.
+    pub ciphers: CipherList,
+}
 
 /// The cryptography used throughout; never the process-wide default, so that no other one can slip in.
 #[must_use]
@@ -18,31 +24,44 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// One configuration, to be shared by all secure listeners, so that a session ticket of the NameServer shortens the
-/// handshakes with the Master and the Game.
-///
-/// TLS 1.2 stays on, since desktop game clients speak nothing newer. A client without ALPN is served like one that
-/// offers `http/1.1`. There is no early data: what it carries can be replayed.
+/// One certificate with the default settings; see [`server_config_for`].
 ///
 /// # Errors
 /// If the TLS library refuses its own defaults or has no randomness for the ticket keys.
 pub fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13, &TLS12])?
+    server_config_for(Arc::new(Selection::single(identity.clone())), &Settings::default())
+}
+
+/// One configuration, to be shared by all secure listeners with the same settings, so that a session ticket of the
+/// NameServer shortens the handshakes with the Master and the Game.
+///
+/// TLS 1.2 stays on by default, since desktop game clients speak nothing newer. A client without ALPN is served like
+/// one that offers `http/1.1`; one that offers only other protocols gets the alert `no_application_protocol`
+/// (RFC 7301). There is no early data: what it carries can be replayed.
+///
+/// # Errors
+/// If a key is too weak for the settings, or the TLS library refuses them or has no randomness for the ticket keys.
+pub fn server_config_for(selection: Arc<Selection>, settings: &Settings) -> Result<Arc<ServerConfig>, TlsError> {
+    for identity in selection.identities() {
+        settings.ciphers.check_key(identity.summary().key)?;
+    }
+    let mut config = ServerConfig::builder_with_provider(Arc::new(restricted(&settings.ciphers)))
+        .with_protocol_versions(&settings.versions.supported())?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Single(Arc::clone(&identity.certified))));
+        .with_cert_resolver(selection);
     config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
 }
 
-/// The one certificate, whatever name the client asks for: clients that dial an address send none.
-#[derive(Debug)]
-struct Single(Arc<CertifiedKey>);
-
-impl ResolvesServerCert for Single {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
+/// TLS 1.3 suites as they are, then those of TLS 1.2 in the order of the list.
+fn restricted(ciphers: &CipherList) -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    let is_tls13 = |suite: &SupportedCipherSuite| suite.tls13().is_some();
+    provider.cipher_suites.retain(|suite| is_tls13(suite) || ciphers.position(suite.suite()).is_some());
+    // Nothing sorts ahead of something: the TLS 1.3 suites, which keep their order.
+    provider.cipher_suites.sort_by_key(|suite| ciphers.position(suite.suite()));
+    provider.kx_groups.retain(|group| ciphers.allows_group(group.name()));
+    provider
 }

@@ -15,10 +15,11 @@ use rcgen::{KeyPair, PublicKeyData as _};
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::CertificateDer;
 
+use crate::certificate::Source;
 use crate::certificate::{certificates, is_for_key, is_issued_by};
 use crate::files::{self, Access};
 use crate::issue::{LEAF_LIFETIME, make_ca, make_leaf};
-use crate::{Identity, Summary, TlsError};
+use crate::{Identity, PasswordSource, Summary, TlsError};
 
 /// A leaf with less time left than this is renewed.
 const RENEW_BELOW: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -108,13 +109,14 @@ impl Wanted {
     }
 }
 
-/// The certificate in `state`, made or renewed if need be.
+/// The certificate in `state`, made or renewed if need be. The password is for an operator's own key.
 ///
 /// # Errors
 /// If files cannot be read, written or used; the text says which and what to do.
 pub fn ensure(
     state: &Path,
     wanted: &Wanted,
+    password: Option<&PasswordSource>,
     now: SystemTime,
     provider: &CryptoProvider,
 ) -> Result<Certificate, TlsError> {
@@ -123,7 +125,8 @@ pub fn ensure(
         let ca = store.usable_ca(wanted, now)?;
         return store.issue(&ca, wanted, now, Origin::Made, provider);
     };
-    let identity = Identity::parse(&bytes, &store.server_pem, provider)?;
+    let source = Source { certificate: &store.server_pem, key: None, password };
+    let identity = Identity::parse(&bytes, &source, provider)?;
     let ca_certificate = store.ca_certificate()?;
     let ours = match (&ca_certificate, identity.leaf()) {
         (Some(ca), Some(leaf)) => is_issued_by(leaf, ca),
@@ -227,7 +230,8 @@ impl Store {
     ) -> Result<Certificate, TlsError> {
         let pem = make_leaf(&ca.certificate_pem, &ca.key, &wanted.all_names(), &wanted.all_addresses(), now)?;
         files::write(&self.server_pem, pem.as_bytes(), Access::Private)?;
-        let identity = Identity::parse(pem.as_bytes(), &self.server_pem, provider)?;
+        let source = Source { certificate: &self.server_pem, key: None, password: None };
+        let identity = Identity::parse(pem.as_bytes(), &source, provider)?;
         Ok(self.certificate(identity, origin))
     }
 }

@@ -2,20 +2,35 @@
 //!
 //! A server that was given no certificate makes its own at first start: a private CA, which is trusted once on each
 //! machine that plays, and a leaf below it, which is renewed freely ([`development::ensure`]). An operator's own
-//! `server.pem` in the same place is used as it is and never touched.
+//! `server.pem` in the same place is used as it is and never touched ([`certificate`]).
 
 pub mod certificate;
+mod chain;
+pub mod ciphers;
 pub mod config;
 pub mod development;
 mod files;
 mod issue;
+mod key;
+pub mod password;
+pub mod pem;
+pub mod selection;
+pub mod start_log;
+pub mod versions;
+pub mod warning;
 
 use std::io;
 use std::path::PathBuf;
 
-pub use certificate::{Identity, Summary};
-pub use config::server_config;
+pub use certificate::{Identity, KeyKind, Source, Summary};
+pub use ciphers::CipherList;
+pub use config::{Settings, server_config, server_config_for};
 pub use development::{Certificate, Origin, Renewal, Wanted};
+pub use password::PasswordSource;
+pub use selection::Selection;
+pub use start_log::StartLog;
+pub use versions::{ProtocolRange, Version};
+pub use warning::Warning;
 
 /// Why there is no usable certificate. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -52,10 +67,109 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// No private key in the file.
-    #[error("{path} holds no private key; expected a block -----BEGIN PRIVATE KEY----- that is not encrypted")]
+    #[error("{path} holds no private key; expected a block -----BEGIN PRIVATE KEY-----")]
     NoKey {
         /// The file.
         path: PathBuf,
+    },
+    /// The key is encrypted and there is no password.
+    #[error(
+        "the private key in {path} is encrypted and no password is configured; \
+         configure one, or remove the encryption with `openssl pkey -in {path}`"
+    )]
+    NoPassword {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The password does not open the key.
+    #[error("the configured password does not open the private key in {path}; correct the password")]
+    WrongPassword {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key is in a form that is not read here.
+    #[error(
+        "the private key in {path} has a format that is not supported: {detail}; \
+         convert it with `openssl pkey -aes-256-cbc -in {path} -out key.pem`"
+    )]
+    UnsupportedKey {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// The password could not be found.
+    #[error("cannot read the password of the private key from {source_name}: {detail}")]
+    Password {
+        /// Where it should be.
+        source_name: String,
+        /// What went wrong.
+        detail: String,
+    },
+    /// Several certificates, and nothing says which one is for clients that name no host.
+    #[error("{count} certificates and no default domain; set DefaultDomain to a name that one of them covers")]
+    NoDefaultDomain {
+        /// How many there are.
+        count: usize,
+    },
+    /// No certificate at all.
+    #[error("no certificate is configured; expected at least one")]
+    NoIdentity,
+    /// No certificate covers the default domain.
+    #[error("no certificate covers the default domain {domain:?}; they cover {covered}")]
+    DefaultDomainNotCovered {
+        /// The domain.
+        domain: String,
+        /// What is covered.
+        covered: String,
+    },
+    /// A protocol version is misspelled or no longer possible.
+    #[error("{attribute}={value:?}: expected one of {expected}")]
+    ProtocolVersion {
+        /// The setting.
+        attribute: &'static str,
+        /// As written.
+        value: String,
+        /// What is possible.
+        expected: &'static str,
+    },
+    /// The lowest version is above the highest.
+    #[error("MinProtocolVersion {min} is above MaxProtocolVersion {max}; exchange or remove one of them")]
+    ProtocolRange {
+        /// The lowest.
+        min: Version,
+        /// The highest.
+        max: Version,
+    },
+    /// The cipher list does not follow the grammar.
+    #[error("cipher list {list:?}: {detail}")]
+    CipherSyntax {
+        /// As written.
+        list: String,
+        /// What was wrong.
+        detail: String,
+    },
+    /// The cipher list leaves nothing.
+    #[error("cipher list {list:?} selects no supported suite; supported are {supported}")]
+    NoCipher {
+        /// As written.
+        list: String,
+        /// What is there.
+        supported: String,
+    },
+    /// The key is weaker than the cipher list's security level.
+    #[error(
+        "the certificate's key ({key}) is too weak for @SECLEVEL={level}; expected RSA {rsa} or a curve of {curve} bits at least"
+    )]
+    SecurityLevel {
+        /// The key.
+        key: KeyKind,
+        /// The level.
+        level: u8,
+        /// Bits that RSA needs.
+        rsa: usize,
+        /// Bits that a curve needs.
+        curve: usize,
     },
     /// None of the certificates belongs to the key.
     #[error("{path}: the private key belongs to none of the certificates in the file; put the matching pair there")]
