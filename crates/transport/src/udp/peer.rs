@@ -121,7 +121,8 @@ struct Farewell {
 ///
 /// In each loop turn: any number of [`receive`](Self::receive), [`send`](Self::send),
 /// [`handle_timeout`](Self::handle_timeout) when [`next_timeout`](Self::next_timeout) has come, then
-/// [`poll_transmit`](Self::poll_transmit) until it gives false. Acknowledgements wait for that, no longer. When
+/// [`poll_transmit`](Self::poll_transmit) until it gives false. Acknowledgements of messages wait for a
+/// datagram to travel with, for [`Config::ack_delay`] at most. When
 /// [`is_finished`](Self::is_finished), the peer can be dropped. `now` never goes back.
 #[derive(Debug)]
 pub struct Peer {
