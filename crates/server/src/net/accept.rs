@@ -37,11 +37,17 @@ impl TcpPort {
 }
 
 /// Waiting for files or memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AcceptPause {
     /// No accepting before.
     pub(crate) until: Option<Duration>,
-    next_log: Duration,
+    log: LogRate,
+}
+
+impl Default for AcceptPause {
+    fn default() -> Self {
+        Self { until: None, log: LogRate::new(1, LOG_EVERY) }
+    }
 }
 
 impl Driver {
@@ -66,8 +72,7 @@ impl Driver {
         match port.socket.accept() {
             Ok((socket, remote)) => {
                 self.counters.accepted.increment();
-                let (listener, tls) = (port.listener, port.tls.clone());
-                if let Err(error) = self.admit(now, listener, tls, socket, remote) {
+                if let Err(error) = self.admit(now, index, socket, remote) {
                     tracing::debug!(%remote, %error, "a new connection broke");
                 }
                 true
@@ -79,8 +84,7 @@ impl Driver {
             Err(error) if is_shortage(&error) => {
                 self.counters.accept_failures.increment();
                 self.accept_pause.until = Some(now + PAUSE);
-                if now >= self.accept_pause.next_log {
-                    self.accept_pause.next_log = now + LOG_EVERY;
+                if self.accept_pause.log.admit(now).is_some() {
                     tracing::warn!(%error, "cannot accept connections; raise the limit of open files (ulimit -n)");
                 }
                 false
@@ -93,40 +97,35 @@ impl Driver {
         }
     }
 
-    fn admit(
-        &mut self,
-        now: Duration,
-        listener: ListenerId,
-        tls: Option<Arc<ServerConfig>>,
-        socket: TcpStream,
-        remote: SocketAddr,
-    ) -> io::Result<()> {
+    fn admit(&mut self, now: Duration, index: usize, socket: TcpStream, remote: SocketAddr) -> io::Result<()> {
+        let Some(port) = self.tcp.get(index) else { return Ok(()) };
         socket.set_nodelay(true)?;
-        let ends = (socket.local_addr()?, remote);
-        let Some(config) = tls else {
-            let Some(key) = self.worker.open_stream(now, listener, ends.0, remote) else {
+        let ends = Ends { local: socket.local_addr()?, remote, secure_at_proxy: false };
+        let (listener, tls) = (port.listener, port.tls.as_ref().map(|secured| secured.config()));
+        let is_proxy = port.proxies.trust(remote.ip());
+        let is_announced = is_proxy && port.proxies.announce;
+        if tls.is_none() && !is_announced {
+            let Some(key) = self.worker.open_stream(now, listener, ends.local, remote) else {
                 self.counters.refused.increment();
                 return Ok(());
             };
             return self.insert(now, Stream::plain(socket, listener, ends, key)).map(|_| ());
-        };
-        if !self.handshakes.begin(remote.ip()) {
+        }
+        let place =
+            self.entrance.place().and_then(|mut place| (is_proxy || place.count_for(remote.ip())).then_some(place));
+        let Some(place) = place else {
             self.counters.refused.increment();
             return Ok(());
-        }
-        let inserted = Stream::secure(socket, listener, ends, &config)
-            .map_err(io::Error::other)
-            .and_then(|stream| self.insert(now, stream));
-        match inserted {
-            Ok(key) => {
-                self.handshakes.watch(now, key);
-                Ok(())
+        };
+        let stream = match tls {
+            Some(config) if !is_announced => {
+                Stream::secure(socket, listener, ends, config, place).map_err(io::Error::other)?
             }
-            Err(error) => {
-                self.handshakes.end(remote.ip());
-                Err(error)
-            }
-        }
+            tls => Stream::announced(socket, listener, ends, tls, place),
+        };
+        let key = self.insert(now, stream)?;
+        self.deadlines.watch(now, key);
+        Ok(())
     }
 }
 
