@@ -10,6 +10,7 @@ mod error;
 mod host;
 mod net;
 mod options;
+mod proxies;
 mod server;
 mod state;
 
@@ -18,5 +19,7 @@ pub use error::{RunError, StartError};
 pub use host::interface_addresses;
 pub use lampyris_engine::{HostName, Limits, ListenerConfig, Role, Transport};
 pub use net::bind::BoundAddress;
+pub use net::failure::HandshakeFailure;
 pub use options::{Options, default_listeners};
+pub use proxies::Proxies;
 pub use server::{Phase, Server, run};

@@ -15,7 +15,6 @@ use std::{fs, io};
 use lampyris_engine::{Addresses, Config, HostName, ListenerId, Role, Transport, Worker, WorkerId};
 use lampyris_tls::{Certificate, Origin, PasswordSource, Settings, StartLog, Wanted};
 use mio::{Poll, Waker};
-use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -68,20 +67,32 @@ impl Server {
         host::raise_file_limit();
         let secrets = load_secrets(&options.state_dir)?;
         let certificate = load_certificate(options)?;
-        let tls = certificate.as_ref().map(|certificate| lampyris_tls::server_config(&certificate.identity));
-        let tls = tls.transpose()?;
+        let store = certificate.as_ref().map(|certificate| {
+            let plan = lampyris_tls::store::Plan {
+                listener: "secure".to_owned(),
+                certificates: vec![lampyris_tls::store::CertificateFiles {
+                    certificate: certificate.server_pem.clone(),
+                    key: None,
+                    password: PasswordSource::of_environment(),
+                }],
+                default_domain: None,
+                settings: Settings::default(),
+            };
+            lampyris_tls::Store::load(vec![plan], false).map(Arc::new).map_err(|mut errors| errors.remove(0).error)
+        });
+        let store = store.transpose()?;
         let bound = bind(options)?;
         if let Some(certificate) = &certificate {
             log_secure_listeners(&bound.addresses, certificate);
         }
-        Self::serve(options, secrets, certificate, tls, bound)
+        Self::serve(options, secrets, certificate, store, bound)
     }
 
     fn serve(
         options: &Options,
         secrets: Secrets,
         certificate: Option<Certificate>,
-        tls: Option<Arc<ServerConfig>>,
+        store: Option<Arc<lampyris_tls::Store>>,
         bound: Bound,
     ) -> Result<Self, StartError> {
         let clock = Instant::now();
@@ -102,10 +113,11 @@ impl Server {
             exits,
             wakers,
         };
+        let entrance = crate::net::handshakes::Entrance::new(options.workers);
         let posts = Post::connect(&server.wakers);
         let secure_config = |listener: ListenerId| {
             let secure = config.listeners.get(listener.0).is_some_and(|config| config.transport == Transport::Wss);
-            tls.clone().filter(|_| secure)
+            store.as_ref().filter(|_| secure).map(|store| Arc::clone(&store.listeners()[0]))
         };
         for (((number, poll), sockets), post) in (0..).zip(polls).zip(bound.workers).zip(posts) {
             let id = WorkerId(number);
@@ -114,8 +126,9 @@ impl Server {
             let counters = Arc::<Counters>::default();
             server.counters.push(Arc::clone(&counters));
             let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
-            let driver = Driver::new(worker, poll, clock, sockets, secure_config, post, counters)
-                .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
+            let driver =
+                Driver::new(worker, poll, clock, sockets, secure_config, Arc::clone(&entrance), post, counters)
+                    .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
             let (stop, grace) = (Arc::clone(&server.stop), options.limits.close_grace);
             let notice = ExitNotice { worker: id, exit: exit.clone() };
             let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {

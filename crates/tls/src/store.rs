@@ -415,7 +415,10 @@ fn digest(identities: &[Identity], clients: &ClientCertificates) -> [u8; 32] {
 /// to Game costs one full handshake. A listener that judges certificates of clients takes its own alone, since a
 /// resumed session is not judged again. Keys change each six hours.
 #[derive(Default)]
-struct Tickets(Vec<(Vec<[u8; 32]>, Arc<dyn ProducesTickets>)>);
+struct Tickets(Vec<(Fingerprints, Arc<dyn ProducesTickets>)>);
+
+/// Of a listener's certificates.
+type Fingerprints = Vec<[u8; 32]>;
 
 impl Tickets {
     fn of(
@@ -426,7 +429,7 @@ impl Tickets {
         if clients.authorities().is_some() {
             return Ok(Ticketer::new()?);
         }
-        let certificates: Vec<_> = identities.iter().map(|identity| identity.summary().fingerprint).collect();
+        let certificates: Fingerprints = identities.iter().map(|identity| identity.summary().fingerprint).collect();
         if let Some((_, tickets)) = self.0.iter().find(|(of, _)| *of == certificates) {
             return Ok(Arc::clone(tickets));
         }

@@ -175,7 +175,7 @@ fn folders_of(file: &Path) -> BTreeSet<PathBuf> {
             }
             let Ok(target) = std::fs::read_link(&prefix) else { continue };
             links += 1;
-            let rest = path.strip_prefix(&prefix).unwrap_or(Path::new(""));
+            let rest = path.strip_prefix(&prefix).unwrap_or_else(|_| Path::new(""));
             folders.insert(above.clone());
             paths.push(above.join(target).join(rest));
             break;

@@ -5,13 +5,14 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_engine::ListenerId;
+use lampyris_engine::{ListenerId, LogRate};
+use lampyris_tls::Secured;
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
-use rustls::ServerConfig;
 
 use super::driver::Driver;
-use super::stream::Stream;
+use super::stream::{Ends, Stream};
+use crate::Proxies;
 
 /// Connections accepted per listener and turn, so that a storm of them leaves time for those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -25,14 +26,20 @@ pub(crate) struct TcpPort {
     listener: ListenerId,
     pub(crate) socket: TcpListener,
     /// TLS, if the listener is secure.
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Secured>>,
+    proxies: Proxies,
     /// Connections may be waiting.
     pub(crate) ready: bool,
 }
 
 impl TcpPort {
-    pub(crate) fn new(listener: ListenerId, socket: StdTcpListener, tls: Option<Arc<ServerConfig>>) -> Self {
-        Self { listener, socket: TcpListener::from_std(socket), tls, ready: false }
+    pub(crate) fn new(
+        listener: ListenerId,
+        socket: StdTcpListener,
+        tls: Option<Arc<Secured>>,
+        proxies: Proxies,
+    ) -> Self {
+        Self { listener, socket: TcpListener::from_std(socket), tls, proxies, ready: false }
     }
 }
 

@@ -74,7 +74,11 @@ impl Driver {
         post: Post<Letter>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
-        let mut tcp: Vec<_> = sockets.tcp.into_iter().map(|(id, socket)| TcpPort::new(id, socket, tls(id))).collect();
+        let mut tcp: Vec<_> = sockets
+            .tcp
+            .into_iter()
+            .map(|(id, socket)| TcpPort::new(id, socket, tls(id), crate::Proxies::default()))
+            .collect();
         let mut udp =
             sockets.udp.into_iter().map(|(id, socket)| UdpPort::new(id, socket)).collect::<io::Result<Vec<_>>>()?;
         let mut tokens = (FIRST_SOCKET..).map(Token);

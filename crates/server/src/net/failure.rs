@@ -133,7 +133,9 @@ impl HandshakeFailure {
             Self::NoSignatureScheme => {
                 "the client cannot verify the kind of key of the certificate: use ECDSA P-256 or RSA 2048"
             }
-            Self::NoApplicationProtocol => "the client offers protocols by ALPN without http/1.1, which WebSocket needs",
+            Self::NoApplicationProtocol => {
+                "the client offers protocols by ALPN without http/1.1, which WebSocket needs"
+            }
             Self::ClientCertificate => {
                 "this listener asks for certificates of clients, and this one sent none or one that RootCertificates \
                  do not cover; game clients have none: remove ClientCertificate for them"
@@ -145,7 +147,9 @@ impl HandshakeFailure {
             }
             Self::ClosedBeforeHello => "the client went away in the middle of its first message",
             Self::Timeout => "the client did not go on in time: something on the way, or a scan of ports",
-            Self::PlainHttp => "client uses ws or http on a secure port: its address must begin with wss:// or https://",
+            Self::PlainHttp => {
+                "client uses ws or http on a secure port: its address must begin with wss:// or https://"
+            }
             Self::TlsOnPlainPort => {
                 "client uses wss on ws port: use a ws:// address there, or a port of a secure listener"
             }
@@ -200,10 +204,10 @@ impl HandshakeFailure {
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-            | PeerIncompatible::SupportedVersionsExtensionRequired => Self::ProtocolVersion,
-            PeerIncompatible::NoSignatureSchemesInCommon | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
-                Self::NoSignatureScheme
-            }
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            // It came with TLS 1.2, and every client of that version sends it.
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired => Self::ProtocolVersion,
+            PeerIncompatible::NoSignatureSchemesInCommon => Self::NoSignatureScheme,
             _ => Self::NoCipher,
         }
     }

@@ -5,6 +5,7 @@ mod actions;
 pub(crate) mod bind;
 mod datagram;
 pub(crate) mod driver;
-mod handshakes;
+pub(crate) mod failure;
+pub(crate) mod handshakes;
 pub(crate) mod post;
 mod stream;
