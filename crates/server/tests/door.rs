@@ -139,7 +139,7 @@ fn t19_a_client_that_can_verify_none_of_our_keys_is_counted() {
     let loopback = Loopback::start(1);
     let config = judging(Verdict(Ok(()), vec![SignatureScheme::RSA_PSS_SHA256]));
     shake_hands(loopback.address(Role::NameServer, Transport::Wss), config).unwrap_err();
-    expect_only(&loopback, HandshakeFailure::NoSignatureScheme);
+    expect_only(&loopback, HandshakeFailure::NoCipher);
 }
 
 #[test]

@@ -22,10 +22,8 @@ pub enum HandshakeFailure {
     OtherAlert,
     /// No protocol version in common.
     ProtocolVersion,
-    /// No cipher suite or key exchange in common.
+    /// No cipher suite or key exchange in common, or none for the kinds of keys that there are.
     NoCipher,
-    /// The client's signature schemes allow none of the keys.
-    NoSignatureScheme,
     /// The client speaks other protocols than HTTP/1.1 only.
     NoApplicationProtocol,
     /// The client's own certificate is missing or refused.
@@ -52,7 +50,7 @@ pub enum HandshakeFailure {
 
 impl HandshakeFailure {
     /// Every one.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownCa,
         Self::CertificateUnknown,
         Self::BadCertificate,
@@ -61,7 +59,6 @@ impl HandshakeFailure {
         Self::OtherAlert,
         Self::ProtocolVersion,
         Self::NoCipher,
-        Self::NoSignatureScheme,
         Self::NoApplicationProtocol,
         Self::ClientCertificate,
         Self::NotTls,
@@ -87,7 +84,6 @@ impl HandshakeFailure {
             Self::OtherAlert => "other_alert",
             Self::ProtocolVersion => "protocol_version",
             Self::NoCipher => "no_cipher",
-            Self::NoSignatureScheme => "no_signature_scheme",
             Self::NoApplicationProtocol => "no_application_protocol",
             Self::ClientCertificate => "client_certificate",
             Self::NotTls => "not_tls",
@@ -127,11 +123,9 @@ impl HandshakeFailure {
                  spoken; MinProtocolVersion=\"TLS13\" shuts out Unity and Mono"
             }
             Self::NoCipher => {
-                "client and listener have no cipher suite or key exchange in common: check CipherList; very old \
-                 clients need a proxy that ends TLS in front"
-            }
-            Self::NoSignatureScheme => {
-                "the client cannot verify the kind of key of the certificate: use ECDSA P-256 or RSA 2048"
+                "client and listener have no cipher suite or key exchange in common, or none for this kind of \
+                 certificate: check CipherList, use ECDSA P-256 or RSA 2048 keys or both; very old clients need a \
+                 proxy in front that ends TLS"
             }
             Self::NoApplicationProtocol => {
                 "the client offers protocols by ALPN without http/1.1, which WebSocket needs"
@@ -178,8 +172,8 @@ impl HandshakeFailure {
             Error::NoApplicationProtocol => Self::NoApplicationProtocol,
             Error::NoCertificatesPresented | Error::InvalidCertificate(_) => Self::ClientCertificate,
             Error::InvalidMessage(_) => Self::NotTls,
-            // No certificate was chosen: it is only the keys that can be unfit, since there is always a default.
-            Error::General(_) => Self::NoSignatureScheme,
+            // No certificate was chosen: the client's suites and signature schemes allow none of the keys.
+            Error::General(_) => Self::NoCipher,
             _ => Self::Other,
         }
     }
@@ -207,7 +201,6 @@ impl HandshakeFailure {
             | PeerIncompatible::SupportedVersionsExtensionRequired
             // It came with TLS 1.2, and every client of that version sends it.
             | PeerIncompatible::SignatureAlgorithmsExtensionRequired => Self::ProtocolVersion,
-            PeerIncompatible::NoSignatureSchemesInCommon => Self::NoSignatureScheme,
             _ => Self::NoCipher,
         }
     }
