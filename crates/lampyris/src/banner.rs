@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use lampyris_server::{HostName, Options, Role, Server, Transport, interface_addresses};
+use lampyris_server::engine::Host;
+use lampyris_server::{Addresses, HostName, Options, Role, Server, Transport, interface_addresses};
 
 /// The text printed when every listener accepts.
 pub(crate) struct Banner<'a> {
@@ -21,7 +22,7 @@ impl Banner<'_> {
     fn ports(&self, role: Role, transport: Transport) -> Vec<u16> {
         let mut ports = Vec::new();
         for bound in self.server.addresses() {
-            if bound.role == role && bound.transport == transport && !ports.contains(&bound.address.port()) {
+            if bound.serves(role, transport) && !ports.contains(&bound.address.port()) {
                 ports.push(bound.address.port());
             }
         }
@@ -32,27 +33,43 @@ impl Banner<'_> {
         self.ports(Role::NameServer, transport).first().copied().unwrap_or_default()
     }
 
+    /// The address and the name that clients of this machine are told, if they are fixed.
+    fn told(&self) -> (Option<IpAddr>, Option<String>) {
+        let host = match &self.options.addresses {
+            Addresses::OfListeners { public_ip, public_host } => {
+                let host = Host::AsReached { public_ip: *public_ip, public_host: public_host.clone() };
+                return of_host(&host);
+            }
+            Addresses::Told(told) => &told.game.host,
+        };
+        of_host(host)
+    }
+
     /// The address that other machines can most likely use.
     fn address(&self) -> IpAddr {
-        let bound = self.options.bind.iter().copied().find(|ip| !ip.is_unspecified());
-        self.options
-            .public_ip
+        let bound = self.options.listeners.iter().flat_map(|listener| &listener.bind);
+        let bound = bound.copied().find(|ip| !ip.is_unspecified());
+        self.told()
+            .0
             .or(bound)
             .or_else(|| interface_addresses().into_iter().find(IpAddr::is_ipv4))
             .unwrap_or_else(|| Ipv4Addr::LOCALHOST.into())
     }
 
     fn web_host(&self) -> String {
-        match (&self.options.public_host, self.address()) {
-            (HostName::Fixed(name), _) => name.clone(),
-            (HostName::Auto, IpAddr::V4(ip)) => ip.to_string(),
-            (HostName::Auto, IpAddr::V6(ip)) => format!("[{ip}]"),
+        match (self.told().1, self.address()) {
+            (Some(name), _) => name,
+            (None, IpAddr::V4(ip)) => ip.to_string(),
+            (None, IpAddr::V6(ip)) => format!("[{ip}]"),
         }
     }
 
     fn listeners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let everywhere = "every address of this machine".to_owned();
-        let bind = self.options.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut bind: Vec<_> = self.options.listeners.iter().flat_map(|listener| &listener.bind).collect();
+        bind.sort();
+        bind.dedup();
+        let bind = bind.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         self.title(f, &format!("Listening on {}", if bind.is_empty() { everywhere } else { bind }))?;
         writeln!(f, "  {:<12}{:<14}{:<8}{:<12}wss", "", "udp", "tcp", "ws")?;
         for role in Role::ALL {
@@ -118,6 +135,14 @@ impl Banner<'_> {
             writeln!(f, "    Windows   certutil -addstore Root ca.pem")?;
         }
         Ok(())
+    }
+}
+
+fn of_host(host: &Host) -> (Option<IpAddr>, Option<String>) {
+    match host {
+        Host::AsReached { public_ip, public_host: HostName::Fixed(name) } => (*public_ip, Some(name.clone())),
+        Host::AsReached { public_ip, public_host: HostName::Auto } => (*public_ip, None),
+        Host::Fixed { ipv4, ipv6, name } => (ipv4.map(IpAddr::V4).or_else(|| ipv6.map(IpAddr::V6)), name.clone()),
     }
 }
 

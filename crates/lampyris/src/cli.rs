@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use clap::{Args, Parser, Subcommand};
-use lampyris_server::{HostName, Limits, Options, StartError, default_listeners};
+use lampyris_server::{Addresses, HostName, Options, StartError, default_listeners};
 
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
@@ -96,23 +96,21 @@ impl RunArgs {
     /// What the server is told to do.
     pub(crate) fn options(&self) -> Result<Options, Error> {
         let mut listeners = default_listeners(self.port_offset, self.web_ports)?;
-        if self.free_ports {
-            listeners.iter_mut().for_each(|listener| listener.port = 0);
+        for listener in &mut listeners {
+            listener.bind.clone_from(&self.bind);
+            if self.free_ports {
+                listener.node.port = 0;
+            }
         }
         let cores = || available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1024).min(1024));
         let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let state_dir = self.state_dir.clone().or_else(|| {
             default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
         });
-        Ok(Options {
-            state_dir: state_dir.ok_or(Error::NoStateDir)?,
-            bind: self.bind.clone(),
-            listeners,
-            public_ip: self.public_ip,
-            public_host: self.public_host.clone(),
-            workers: self.workers.unwrap_or_else(cores),
-            limits: Limits::default(),
-        })
+        let addresses = Addresses::OfListeners { public_ip: self.public_ip, public_host: self.public_host.clone() };
+        let workers = self.workers.unwrap_or_else(cores);
+        let state_dir = state_dir.ok_or(Error::NoStateDir)?;
+        Ok(Options { addresses, workers, ..Options::new(state_dir, listeners) })
     }
 }
 
@@ -185,7 +183,7 @@ mod tests {
         assert!(cli.command.is_none());
         let options = cli.run.options().unwrap();
         assert_eq!(options.workers, 3);
-        assert!(options.listeners.iter().any(|listener| listener.port == 5068));
+        assert!(options.listeners.iter().any(|listener| listener.node.port == 5068));
     }
 
     #[test]

@@ -25,10 +25,10 @@ use crate::{Asked, ClientCertificates, Identity, PasswordSource, Selection, Sett
 /// The files of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// File with the chain.
+    /// Certificate and chain.
     pub certificate: PathBuf,
-    /// File with the key; `None` if it is the same one.
-    pub key: Option<PathBuf>,
+    /// Key; may be the same file.
+    pub key: PathBuf,
     /// Password of the key.
     pub password: Option<PasswordSource>,
 }
@@ -50,6 +50,8 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 #[error("{listener}: {error}")]
 pub struct PlanError {
+    /// The place of its plan.
+    pub index: usize,
     /// The listener.
     pub listener: String,
     /// What is wrong.
@@ -174,11 +176,11 @@ impl Store {
         let mut work = Work { stamps: stamps(&files_of(&plans)), ..Work::default() };
         let (mut listeners, mut errors) = (Vec::new(), Vec::new());
         let mut reading = Reading::new(strict);
-        for plan in plans {
+        for (index, plan) in plans.into_iter().enumerate() {
             let (listener, asked) = (plan.listener.clone(), Arc::<Asked>::default());
             match reading.prepare(plan, &asked, &mut work.tickets) {
                 Ok(serving) => listeners.push(Arc::new(Secured { serving: ArcSwap::from_pointee(serving), asked })),
-                Err(error) => errors.push(PlanError { listener, error }),
+                Err(error) => errors.push(PlanError { index, listener, error }),
             }
         }
         if errors.is_empty() {
@@ -204,11 +206,11 @@ impl Store {
         let now = stamps(&files_of(&plans));
         let (mut prepared, mut errors) = (Vec::new(), Vec::new());
         let mut reading = Reading::new(self.strict);
-        for (secured, plan) in self.listeners.iter().zip(plans) {
+        for (index, (secured, plan)) in self.listeners.iter().zip(plans).enumerate() {
             let listener = plan.listener.clone();
             match reading.prepare(plan, &secured.asked, &mut work.tickets) {
                 Ok(serving) => prepared.push((secured, serving)),
-                Err(error) => errors.push(PlanError { listener, error }),
+                Err(error) => errors.push(PlanError { index, listener, error }),
             }
         }
         if !errors.is_empty() {
@@ -359,7 +361,7 @@ impl Reading {
         if let Some((_, identity)) = self.identities.iter().find(|(read, _)| read == files) {
             return Ok(identity.clone());
         }
-        let key = files.key.as_deref().filter(|key| *key != files.certificate);
+        let key = Some(files.key.as_path()).filter(|key| *key != files.certificate);
         let source = Source { certificate: &files.certificate, key, password: files.password.as_ref() };
         let identity = Identity::load_from(&source, &self.provider)?;
         for warning in identity.warnings() {
@@ -455,7 +457,7 @@ fn files_of<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Vec<PathBuf> {
         for certificate in &plan.certificates {
             files.push(certificate.certificate.clone());
             files.push(path_beside(&certificate.certificate));
-            files.extend(certificate.key.clone());
+            files.push(certificate.key.clone());
             if let Some(PasswordSource::File(path)) = &certificate.password {
                 files.push(path.clone());
             }

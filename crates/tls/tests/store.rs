@@ -18,7 +18,7 @@ use lampyris_tls::{Authorities, ClientCertificates, Settings, Store, TlsError, W
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn files(certificate: PathBuf) -> CertificateFiles {
-    CertificateFiles { certificate, key: None, password: None }
+    CertificateFiles { key: certificate.clone(), certificate, password: None }
 }
 
 fn plan(listener: &str, certificates: Vec<CertificateFiles>) -> Plan {
@@ -211,7 +211,7 @@ fn t25_certificate_and_key_in_two_files_are_read_after_both_were_written() {
         )
     };
     let (certificate, key) = write("one");
-    let both = CertificateFiles { certificate, key: Some(key), password: None };
+    let both = CertificateFiles { certificate, key, password: None };
     let store = Arc::new(Store::load(vec![plan("a", vec![both])], false).unwrap());
     let _watch = Watch::start(Arc::clone(&store)).unwrap();
     write("two");

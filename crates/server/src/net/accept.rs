@@ -25,22 +25,23 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct TcpPort {
     listener: ListenerId,
     pub(crate) socket: TcpListener,
-    /// TLS, if the listener is secure.
-    tls: Option<Arc<Secured>>,
-    proxies: Proxies,
+    door: Door,
     /// Connections may be waiting.
     pub(crate) ready: bool,
 }
 
 impl TcpPort {
-    pub(crate) fn new(
-        listener: ListenerId,
-        socket: StdTcpListener,
-        tls: Option<Arc<Secured>>,
-        proxies: Proxies,
-    ) -> Self {
-        Self { listener, socket: TcpListener::from_std(socket), tls, proxies, ready: false }
+    pub(crate) fn new(listener: ListenerId, socket: StdTcpListener, door: Door) -> Self {
+        Self { listener, socket: TcpListener::from_std(socket), door, ready: false }
     }
+}
+
+/// What stands between a socket and the node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Door {
+    /// TLS, if the listener is secure.
+    pub(crate) tls: Option<Arc<Secured>>,
+    pub(crate) proxies: Proxies,
 }
 
 /// Waiting for files or memory.
@@ -106,11 +107,10 @@ impl Driver {
 
     fn admit(&mut self, now: Duration, index: usize, socket: TcpStream, remote: SocketAddr) -> io::Result<()> {
         let Some(port) = self.tcp.get(index) else { return Ok(()) };
-        socket.set_nodelay(true)?;
         let ends = Ends { local: socket.local_addr()?, remote, secure_at_proxy: false };
-        let (listener, tls) = (port.listener, port.tls.as_ref().map(|secured| secured.config()));
-        let is_proxy = port.proxies.trust(remote.ip());
-        let is_announced = is_proxy && port.proxies.announce;
+        let (listener, tls) = (port.listener, port.door.tls.as_ref().map(|secured| secured.config()));
+        let is_proxy = port.door.proxies.trust(remote.ip());
+        let is_announced = is_proxy && port.door.proxies.announce;
         if tls.is_none() && !is_announced {
             let Some(key) = self.worker.open_stream(now, listener, ends.local, remote) else {
                 self.counters.refused.increment();

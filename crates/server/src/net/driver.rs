@@ -12,14 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lampyris_engine::{ConnectionKey, ListenerId, Worker};
-use lampyris_tls::Secured;
 use lampyris_transport::CloseCause;
 use mio::{Events, Interest, Poll, Token};
 use slotmap::{Key as _, KeyData, SecondaryMap, SlotMap};
 
-use super::accept::{AcceptPause, TcpPort};
+use super::accept::{AcceptPause, Door, TcpPort};
 use super::bind::WorkerSockets;
-use super::datagram::{Batch, UdpPort};
+use super::datagram::{Batch, Outbox, UdpPort};
 use super::failure::HandshakeFailure;
 use super::handshakes::{Deadlines, Entrance};
 use super::post::{Letter, Post, RETRY};
@@ -59,7 +58,7 @@ pub(crate) struct Driver {
     pub(super) deferred: bool,
     buffers: Buffers,
     batch: Batch,
-    pub(super) outgoing: Vec<u8>,
+    pub(super) outbox: Outbox,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -69,16 +68,12 @@ impl Driver {
         poll: Poll,
         clock: Instant,
         sockets: WorkerSockets,
-        tls: impl Fn(ListenerId) -> Option<Arc<Secured>>,
-        entrance: Arc<Entrance>,
+        (doors, entrance): (&[Door], &Arc<Entrance>),
         post: Post<Letter>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
-        let mut tcp: Vec<_> = sockets
-            .tcp
-            .into_iter()
-            .map(|(id, socket)| TcpPort::new(id, socket, tls(id), crate::Proxies::default()))
-            .collect();
+        let door = |id: ListenerId| doors.get(id.0).cloned().unwrap_or_default();
+        let mut tcp: Vec<_> = sockets.tcp.into_iter().map(|(id, socket)| TcpPort::new(id, socket, door(id))).collect();
         let mut udp =
             sockets.udp.into_iter().map(|(id, socket)| UdpPort::new(id, socket)).collect::<io::Result<Vec<_>>>()?;
         let mut tokens = (FIRST_SOCKET..).map(Token);
@@ -98,7 +93,7 @@ impl Driver {
             ready: VecDeque::new(),
             ended: Vec::new(),
             closing: VecDeque::new(),
-            entrance,
+            entrance: Arc::clone(entrance),
             deadlines: Deadlines::default(),
             accept_pause: AcceptPause::default(),
             post,
@@ -106,7 +101,7 @@ impl Driver {
             deferred: false,
             buffers: Buffers::new(),
             batch: Batch::new(),
-            outgoing: Vec::new(),
+            outbox: Outbox::default(),
             counters,
         })
     }

@@ -1,6 +1,6 @@
 //! The workers' poll loops and sockets: they move bytes, time and wake-ups, and decide nothing about the protocol.
 
-mod accept;
+pub(crate) mod accept;
 mod actions;
 pub(crate) mod bind;
 mod datagram;

@@ -257,6 +257,9 @@ impl Stream {
     fn open(&mut self, now: Duration, worker: &mut Worker) -> bool {
         self.place = None;
         let Some(key) = worker.open_stream(now, self.listener, self.ends.local, self.ends.remote) else { return false };
+        if self.ends.secure_at_proxy {
+            worker.secured_at_proxy(key);
+        }
         self.phase = Phase::Open(key);
         true
     }
