@@ -40,11 +40,12 @@ pub use config::{
     Application, Applications, Asset, Choice, Config, GameConfig, Limits, ListenerConfig, ListenerId, ListenerLimits,
     MasterConfig, MessageRates, NameServerConfig, OperationRate, Role, Route, Service,
 };
+pub use lampyris_realtime::codes::operation;
 pub use lampyris_realtime::directory::Settings as DirectorySettings;
 pub use lampyris_realtime::directory::Transport;
 pub use lampyris_realtime::room::RoomSettings;
 pub use lampyris_realtime::room::request::RoomFlags;
-pub use lampyris_realtime::token::SealError;
+pub use lampyris_realtime::token::{SealError, secret_of_keys};
 pub use lampyris_transport::udp::Config as UdpConfig;
 pub use lampyris_transport::ws::{Pattern, Route as Path};
 pub use log_rate::LogRate;

@@ -29,8 +29,8 @@ impl Banner<'_> {
         ports
     }
 
-    fn name_server_port(&self, transport: Transport) -> u16 {
-        self.ports(Role::NameServer, transport).first().copied().unwrap_or_default()
+    fn name_server_port(&self, transport: Transport) -> Option<u16> {
+        self.ports(Role::NameServer, transport).first().copied()
     }
 
     /// The address and the name that clients of this machine are told, if they are fixed.
@@ -93,7 +93,9 @@ impl Banner<'_> {
             (Transport::Wss, &host, "WebSocketSecure"),
         ];
         for (transport, server, protocol) in rows {
-            writeln!(f, "  {:<17}{server:<width$}{:<7}{protocol}", "yes", self.name_server_port(transport))?;
+            if let Some(port) = self.name_server_port(transport) {
+                writeln!(f, "  {:<17}{server:<width$}{port:<7}{protocol}", "yes")?;
+            }
         }
         Ok(())
     }
@@ -101,7 +103,8 @@ impl Banner<'_> {
     fn javascript(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.title(f, "Photon JavaScript (application id: any text)")?;
         for (transport, protocol) in [(Transport::Ws, "Ws"), (Transport::Wss, "Wss")] {
-            let (scheme, host, port) = (transport.name(), self.web_host(), self.name_server_port(transport));
+            let Some(port) = self.name_server_port(transport) else { continue };
+            let (scheme, host) = (transport.name(), self.web_host());
             writeln!(
                 f,
                 "  new Photon.LoadBalancing.LoadBalancingClient(Photon.ConnectionProtocol.{protocol}, \"my-game\", \"1.0\")"
@@ -117,8 +120,11 @@ impl Banner<'_> {
     fn browser(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.web_host();
         self.title(f, "Demo page")?;
-        writeln!(f, "  http://{host}:{}/", self.name_server_port(Transport::Ws))?;
-        writeln!(f, "  https://{host}:{}/", self.name_server_port(Transport::Wss))?;
+        for (transport, scheme) in [(Transport::Ws, "http"), (Transport::Wss, "https")] {
+            if let Some(port) = self.name_server_port(transport) {
+                writeln!(f, "  {scheme}://{host}:{port}/")?;
+            }
+        }
         let Some(certificate) = self.server.certificate() else { return Ok(()) };
         let summary = certificate.identity.summary();
         self.title(f, "Certificate")?;
@@ -152,9 +158,11 @@ impl fmt::Display for Banner<'_> {
         writeln!(f)?;
         writeln!(f, "Lampyris {version}, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients")?;
         self.listeners(f)?;
-        self.pun(f)?;
-        self.javascript(f)?;
-        self.browser(f)?;
+        if self.server.addresses().iter().any(|bound| bound.roles.contains(&Role::NameServer)) {
+            self.pun(f)?;
+            self.javascript(f)?;
+            self.browser(f)?;
+        }
         writeln!(f)
     }
 }

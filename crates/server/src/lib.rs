@@ -17,7 +17,7 @@ mod state;
 
 pub use counters::{Count, Counters};
 pub use error::{RunError, StartError};
-pub use host::interface_addresses;
+pub use host::{interface_addresses, outgoing_ipv4};
 pub use lampyris_engine as engine;
 pub use lampyris_engine::{HostName, Limits, ListenerConfig, Proxies, Role, Transport};
 pub use lampyris_tls::store::CertificateFiles;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lampyris_engine::{
-    Applications, GameConfig, HostName, Limits, ListenerConfig, MasterConfig, NameServerConfig, Role, Transport,
-    UdpConfig,
+    Applications, GameConfig, HostName, Limits, ListenerConfig, MasterConfig, NameServerConfig, Role, SealError,
+    Transport, UdpConfig, secret_of_keys,
 };
 use lampyris_tls::Settings;
 use lampyris_tls::store::CertificateFiles;
@@ -70,6 +70,16 @@ impl Options {
 /// A secret that seals tokens; never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenSecret(pub [u8; 32]);
+
+impl TokenSecret {
+    /// The secret that belongs to the keys in the files of all roles.
+    ///
+    /// # Errors
+    /// The cryptographic library failed.
+    pub fn of_keys(token_key: &str, mac_key: &str) -> Result<Self, SealError> {
+        secret_of_keys(token_key, mac_key).map(Self)
+    }
+}
 
 impl fmt::Debug for TokenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
