@@ -7,6 +7,8 @@ use std::thread::available_parallelism;
 use clap::{Args, Parser, Subcommand};
 use lampyris_server::{HostName, Limits, Options, StartError, default_listeners};
 
+use crate::cert;
+
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
 /// Without a command it runs the server: NameServer, Master and Game in one process, over UDP, TCP, WebSocket and
@@ -29,6 +31,9 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
+    /// Make, judge, trust and convert certificates
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// Print the version
     Version,
 }
@@ -100,12 +105,8 @@ impl RunArgs {
             listeners.iter_mut().for_each(|listener| listener.port = 0);
         }
         let cores = || available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1024).min(1024));
-        let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state_dir = self.state_dir.clone().or_else(|| {
-            default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
-        });
         Ok(Options {
-            state_dir: state_dir.ok_or(Error::NoStateDir)?,
+            state_dir: state_dir(self.state_dir.as_ref())?,
             bind: self.bind.clone(),
             listeners,
             public_ip: self.public_ip,
@@ -138,6 +139,14 @@ impl std::fmt::Display for Error {
             Self::Start(error) => error.fmt(f),
         }
     }
+}
+
+/// The folder for certificates and secrets.
+pub(crate) fn state_dir(given: Option<&PathBuf>) -> Result<PathBuf, Error> {
+    let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let is_root = rustix::process::geteuid().is_root();
+    let default = || default_state_dir(is_root, env_path("XDG_STATE_HOME"), env_path("HOME"));
+    given.cloned().or_else(default).ok_or(Error::NoStateDir)
 }
 
 /// The system's folder for root, else the user's own.

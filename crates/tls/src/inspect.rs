@@ -18,9 +18,13 @@ mod finding;
 mod probe;
 mod rules;
 
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use rustls_pki_types::CertificateDer;
+
+use crate::{TlsError, Warning, certificate, chain, files};
 
 pub use anchors::{Anchors, Trust};
 pub use clients::{Client, Opinion};
@@ -59,6 +63,23 @@ pub fn report(chain: &[CertificateDer<'_>], host: Option<&str>, anchors: &Anchor
     verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.severity));
     let opinions = clients::opinions(&case, &verdicts);
     Report { certificates, trust, verdicts, opinions }
+}
+
+/// The chain that a PEM file gives, in the order in which it is served: leaf first, without the root.
+///
+/// # Errors
+/// If the file cannot be read, or has no certificate.
+pub fn chain_of_file(path: &Path) -> Result<(Vec<CertificateDer<'static>>, Vec<Warning>), TlsError> {
+    let not_found = || io::Error::from(io::ErrorKind::NotFound);
+    let bytes =
+        files::read(path)?.ok_or_else(|| TlsError::Unreadable { path: path.to_owned(), source: not_found() })?;
+    let mut certificates = certificate::certificates(&bytes, path)?;
+    let issues = |one: &CertificateDer<'_>| {
+        certificates.iter().any(|other| other != one && certificate::is_issued_by(other, one))
+    };
+    let leaf = certificates.iter().position(|one| !issues(one)).unwrap_or(0);
+    let leaf = certificates.remove(leaf);
+    Ok(chain::order(leaf, certificates))
 }
 
 /// What is wrong with a chain, worst first; see [`report`].

@@ -45,8 +45,10 @@ pub struct Anchor {
 /// What is to be done.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// In order.
-    pub steps: Vec<Step>,
+    /// For the system's store, which belongs to root.
+    pub system: Vec<Step>,
+    /// For the browsers of the current user.
+    pub browsers: Vec<Step>,
     /// What is as it should be already.
     pub done: Vec<String>,
     /// What cannot be done, each with what to do.
@@ -135,6 +137,8 @@ impl Anchor {
         let name = summary.common_name.as_deref().unwrap_or(&summary.subject);
         // The fingerprint tells apart authorities of one name, as each new one of a machine on the same day.
         let mark = summary.fingerprint.iter().take(4).map(|byte| format!("{byte:02X}")).collect::<String>();
+        // In front of a colon browsers expect the name of a device.
+        let name = name.replace(':', ".");
         let issues = details.key_usage.as_ref().is_none_or(|usages| usages.contains(&"keyCertSign"));
         Self {
             certificate,
@@ -155,6 +159,12 @@ impl Anchor {
     #[must_use]
     pub const fn is_authority(&self) -> bool {
         self.is_authority
+    }
+
+    /// It.
+    #[must_use]
+    pub const fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
     }
 
     fn pem(&self) -> String {

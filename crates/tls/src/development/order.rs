@@ -73,12 +73,16 @@ pub fn make(place: &Place, order: &Order, now: SystemTime) -> Result<Made, TlsEr
     let own_folder = store.server_pem.parent().map(Path::to_owned).unwrap_or_default();
     let folder = place.certs.clone().unwrap_or_else(|| own_folder.clone());
     let server_pem = folder.join("server.pem");
-    let earlier = earlier(&server_pem)?;
+    let existed = files::read(&server_pem)?.is_some();
+    let earlier = leaf_of(&server_pem)?;
     let is_ours = match &earlier {
-        Some(Some(certificate)) => store.authority.has_issued(certificate)?,
-        _ => false,
+        Some(certificate) => {
+            store.authority.has_issued(certificate)?
+                || leaf_of(&folder.join("server.crt"))?.as_ref() == Some(certificate)
+        }
+        None => false,
     };
-    let wanted = order.wanted(earlier.as_ref().and_then(Option::as_ref).filter(|_| is_ours));
+    let wanted = order.wanted(earlier.as_ref().filter(|_| is_ours));
     let (names, addresses) = (wanted.all_names(), wanted.all_addresses());
     let lifetime = Duration::from_secs(DAY.as_secs() * u64::from(order.days));
     let leaf = Leaf { names: &names, addresses: &addresses, uris: &[], lifetime, is_client_too: false };
@@ -88,7 +92,7 @@ pub fn make(place: &Place, order: &Order, now: SystemTime) -> Result<Made, TlsEr
         (made, trust, true)
     } else {
         let only = order.has_name_constraints.then_some(&leaf);
-        let authority = store.authority.load_or_make(&wanted.authority_name(), only, lifetime, now)?;
+        let authority = store.authority.load_or_make(&order.machine.authority_name(), only, lifetime, now)?;
         let is_limited = Details::of(&authority.certificate).is_ok_and(|ca| ca.has_critical_name_constraints);
         if order.has_name_constraints && !is_limited {
             return Err(TlsError::AuthorityUnlimited { ca: store.authority.certificate });
@@ -97,7 +101,7 @@ pub fn make(place: &Place, order: &Order, now: SystemTime) -> Result<Made, TlsEr
         (authority.issue(&leaf, order.key, now)?, trust, authority.is_new)
     };
     files::make_folder(&folder, Access::Public)?;
-    let set_aside = if earlier.is_some() && !is_ours { Some(files::set_aside(&server_pem)?) } else { None };
+    let set_aside = if existed && !is_ours { Some(files::set_aside(&server_pem)?) } else { None };
     files::write(&server_pem, made.pem().as_bytes(), Access::Private)?;
     let (trust, trust_pem) = trust;
     files::write(&trust, trust_pem.as_bytes(), Access::Public)?;
@@ -108,10 +112,10 @@ pub fn make(place: &Place, order: &Order, now: SystemTime) -> Result<Made, TlsEr
     Ok(Made { server_pem, trust, is_trust_new, authority_key, set_aside, summary })
 }
 
-/// The leaf of an earlier file: `None` without a file, `Some(None)` if the file has no certificate.
-fn earlier(server_pem: &Path) -> Result<Option<Option<CertificateDer<'static>>>, TlsError> {
-    let Some(bytes) = files::read(server_pem)? else { return Ok(None) };
-    Ok(Some(certificates(&bytes, server_pem).ok().and_then(|all| all.into_iter().next())))
+/// The first certificate of a file; `None` if there is no such file, or no certificate in it.
+fn leaf_of(path: &Path) -> Result<Option<CertificateDer<'static>>, TlsError> {
+    let Some(bytes) = files::read(path)? else { return Ok(None) };
+    Ok(certificates(&bytes, path).ok().and_then(|all| all.into_iter().next()))
 }
 
 impl Order {

@@ -144,8 +144,8 @@ pub(super) fn plan_trust(machine: &Machine, anchor: &Anchor, plan: &mut Plan) {
     if !chromium(machine).iter().any(|folder| is_store(folder)) {
         // Chromium would make it at its first start.
         let store = NssStore { browser: Browser::Chromium, folder: usual };
-        plan.steps.push(Step::MakeFolder { path: store.folder.clone() });
-        plan.steps.push(store.step(&["-N", "--empty-password"], None));
+        plan.browsers.push(Step::MakeFolder { path: store.folder.clone() });
+        plan.browsers.push(store.step(&["-N", "--empty-password"], None));
         stores.push(store);
     }
     for store in stores {
@@ -158,7 +158,7 @@ pub(super) fn plan_trust(machine: &Machine, anchor: &Anchor, plan: &mut Plan) {
             Some(_) => store.step(&["-M", "-t", wanted, "-n", &anchor.nickname], None),
             None => store.step(&["-A", "-a", "-t", wanted, "-n", &anchor.nickname], Some(anchor)),
         };
-        plan.steps.push(step);
+        plan.browsers.push(step);
     }
 }
 
@@ -169,7 +169,7 @@ pub(super) fn plan_untrust(machine: &Machine, anchor: &Anchor, plan: &mut Plan) 
     }
     for store in stores {
         match store.flags(anchor) {
-            Some(_) => plan.steps.push(store.step(&["-D", "-n", &anchor.nickname], None)),
+            Some(_) => plan.browsers.push(store.step(&["-D", "-n", &anchor.nickname], None)),
             None => plan.done.push(format!("{store} does not have it")),
         }
     }

@@ -73,7 +73,7 @@ pub(super) fn plan_trust(machine: &Machine, anchor: &Anchor, plan: &mut Plan) {
         plan.done.push(format!("the system's store has {}", path.display()));
         return;
     }
-    plan.steps.push(Step::Write { path, pem, from: anchor.file.clone() });
+    plan.system.push(Step::Write { path, pem, from: anchor.file.clone() });
     plan_update(machine, layout, plan);
 }
 
@@ -82,7 +82,7 @@ pub(super) fn plan_untrust(machine: &Machine, anchor: &Anchor, plan: &mut Plan) 
     let mut found = false;
     for (layout, path) in files.filter(|(_, path)| path.exists()) {
         found = true;
-        plan.steps.push(Step::Remove { path });
+        plan.system.push(Step::Remove { path });
         plan_update(machine, layout, plan);
     }
     if !found {
@@ -94,7 +94,7 @@ pub(super) fn plan_untrust(machine: &Machine, anchor: &Anchor, plan: &mut Plan) 
 fn plan_update(machine: &Machine, layout: &Layout, plan: &mut Plan) {
     let update = layout.update();
     if machine.root == Path::new("/") {
-        plan.steps.push(update);
+        plan.system.push(update);
     } else {
         plan.obstacles.push(format!("run in the system below {}: {update}", machine.root.display()));
     }
