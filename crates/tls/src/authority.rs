@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{KeyPair, PublicKeyData as _};
 use rustls_pki_types::CertificateDer;
+use x509_parser::extensions::{GeneralName, GeneralSubtree};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::certificate::{certificates, is_for_key, is_issued_by};
 use crate::files::{self, Access};
@@ -82,8 +84,27 @@ impl AuthorityFiles {
 }
 
 impl Authority {
+    /// Whether it will still be valid after that time.
+    pub(crate) fn lasts(&self, lifetime: Duration, now: SystemTime) -> bool {
+        Summary::of(&self.certificate).is_ok_and(|summary| summary.not_after >= now + lifetime)
+    }
+
     pub(crate) fn issue(&self, leaf: &Leaf<'_>, algorithm: KeyAlgorithm, now: SystemTime) -> Result<Made, TlsError> {
         issue::make_leaf(Some((&self.certificate_pem, &self.key)), leaf, algorithm, now)
+    }
+
+    /// The first name of the leaf that the authority's name constraints exclude, if it has any.
+    pub(crate) fn excluded<'a>(&self, leaf: &Leaf<'a>) -> Option<&'a str> {
+        let (_, parsed) = X509Certificate::from_der(&self.certificate).ok()?;
+        let permitted = parsed.name_constraints().ok()??.value.permitted_subtrees.as_ref()?;
+        let covers = |name: &str, tree: &GeneralSubtree<'_>| match tree.base {
+            GeneralName::DNSName(parent) => {
+                let rest = name.to_ascii_lowercase().strip_suffix(&parent.to_ascii_lowercase()).map(str::to_owned);
+                rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+            _ => false,
+        };
+        leaf.names.iter().map(String::as_str).find(|name| !permitted.iter().any(|tree| covers(name, tree)))
     }
 
     pub(crate) fn pem(&self) -> &str {

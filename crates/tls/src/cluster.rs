@@ -87,10 +87,14 @@ impl Cluster {
             return Err(TlsError::NoCluster { folder: self.folder.clone() });
         }
         let authority = files.load_or_make("Lampyris cluster CA", None, Duration::ZERO, now)?;
+        let lifetime = Duration::from_secs(DAY.as_secs() * u64::from(days));
+        // Another authority would cut off every other node.
+        if !authority.lasts(lifetime, now) {
+            return Err(TlsError::AuthorityEnds { ca: files.certificate, days });
+        }
         let mut all = vec![name.to_owned()];
         all.extend(names.iter().filter(|other| !other.eq_ignore_ascii_case(name)).cloned());
         let uri = format!("{NODE_URI}{name}");
-        let lifetime = Duration::from_secs(DAY.as_secs() * u64::from(days));
         let uris = [uri.clone()];
         let leaf = Leaf { names: &all, addresses, uris: &uris, lifetime, is_client_too: true };
         let made = authority.issue(&leaf, KeyAlgorithm::P256, now)?;

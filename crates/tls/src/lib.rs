@@ -235,6 +235,28 @@ pub enum TlsError {
         /// The authority's certificate.
         ca: PathBuf,
     },
+    /// An authority with name constraints cannot issue for every name.
+    #[error(
+        "the name constraints of the authority {ca} exclude {name:?}, so that every client would refuse the certificate; \
+         make an authority for it in another state folder, with --state-dir"
+    )]
+    NameExcluded {
+        /// The name.
+        name: String,
+        /// The authority's certificate.
+        ca: PathBuf,
+    },
+    /// The authority of a cluster would end before the certificate.
+    #[error(
+        "the authority {ca} ends in fewer than {days} days; give the certificate fewer with --days, \
+         or make an authority in another folder and give every server a certificate of it"
+    )]
+    AuthorityEnds {
+        /// The authority's certificate.
+        ca: PathBuf,
+        /// Days of life that the certificate was to have.
+        days: u32,
+    },
     /// Nodes need an authority.
     #[error("{folder} has no root.pem; make the cluster's authority with `lampyris cert cluster init --dir {folder}`")]
     NoCluster {

@@ -40,7 +40,8 @@ pub(crate) enum PemError {
     #[error("it has more than {PEM_BLOCKS_AT_MOST} blocks")]
     TooManyBlocks,
     #[error(
-        "it is binary, as DER or PKCS#12 are; convert it with `openssl x509 -inform der` or `openssl pkcs12 -nodes`"
+        "it is binary, as DER and PKCS#12 are; convert DER with `openssl x509 -inform der`, \
+         .pfx and .p12 with `lampyris cert import --pfx`"
     )]
     Binary,
     #[error("it has zero bytes; save it as UTF-8, or as UTF-16 with a byte order mark")]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use lampyris_tls::import::{Imported, from_pem, from_pfx};
-use lampyris_tls::inspect::{Finding, Severity, Verdict, report};
+use lampyris_tls::inspect::{Anchors, Finding, Severity, Verdict, report};
 use lampyris_tls::{PasswordSource, Source, config};
 
 use super::{LEFT_TO_DO, Outcome, Problem, password, show};
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args, now: SystemTime) -> Outcome {
         summary.subject,
         summary.key
     ));
-    let report = report(imported.identity().chain(), None, &show::anchors(None)?, now);
+    let report = report(imported.identity().chain(), None, &Anchors::of_system(), now);
     // Whom this machine trusts says nothing of the file.
     let is_local = |finding| matches!(finding, Finding::UntrustedAuthority | Finding::SelfSigned);
     let is_trouble = |verdict: &&Verdict| verdict.severity > Severity::Note && !is_local(verdict.finding);

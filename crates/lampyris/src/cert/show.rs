@@ -14,7 +14,7 @@ use lampyris_tls::start_log::date;
 use lampyris_tls::trust::{Anchor, Machine};
 use serde_json::{Value, json};
 
-use super::{LEFT_TO_DO, NOT_DONE, Outcome, Problem};
+use super::{LEFT_TO_DO, NOT_DONE, Outcome, Problem, State};
 
 pub(super) const HELP: &str = "What clients say is judged by what is trusted on this machine.\n\n\
     Exit codes: 0 nothing to mend, 1 warnings, 2 errors or not done\n\n\
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    state: State,
 }
 
 /// What is shown.
@@ -53,7 +56,7 @@ struct Shown<'a> {
 }
 
 pub(super) fn run(args: &Args, now: SystemTime) -> Outcome {
-    let anchors = anchors(args.ca.as_deref())?;
+    let anchors = anchors(args)?;
     let file = Path::new(&args.target);
     let shown = if file.is_file() {
         let (chain, mut warnings) = chain_of_file(file)?;
@@ -81,14 +84,13 @@ pub(super) fn run(args: &Args, now: SystemTime) -> Outcome {
 }
 
 /// What this machine trusts: its system, and the server's own authority if a browser trusts that.
-pub(super) fn anchors(more: Option<&Path>) -> Result<Anchors, Problem> {
+fn anchors(args: &Args) -> Result<Anchors, Problem> {
     let mut anchors = Anchors::of_system();
-    if let Some(file) = more {
+    if let Some(file) = &args.ca {
         anchors = anchors.with_private(chain_of_file(file)?.0);
     }
-    let own = crate::cli::state_dir(None).map(|state| state.join("certs/ca.pem"));
-    if let Ok(own) = own
-        && let Ok(anchor) = Anchor::load(&own)
+    if let Ok(state) = args.state.folder()
+        && let Ok(anchor) = Anchor::load(&state.join("certs/ca.pem"))
         && !Machine::here().browsers_that_trust(&anchor).is_empty()
     {
         anchors = anchors.with_private([anchor.certificate().clone()]);

@@ -97,6 +97,9 @@ pub fn make(place: &Place, order: &Order, now: SystemTime) -> Result<Made, TlsEr
         if order.has_name_constraints && !is_limited {
             return Err(TlsError::AuthorityUnlimited { ca: store.authority.certificate });
         }
+        if let Some(name) = authority.excluded(&leaf) {
+            return Err(TlsError::NameExcluded { name: name.to_owned(), ca: store.authority.certificate });
+        }
         let trust = (folder.join("ca.pem"), authority.pem().to_owned());
         (authority.issue(&leaf, order.key, now)?, trust, authority.is_new)
     };
