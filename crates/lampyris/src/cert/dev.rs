@@ -65,7 +65,7 @@ impl Args {
     fn certs(&self) -> Option<PathBuf> {
         match (self.layout, &self.config) {
             (Some(Layout::Vendor), _) => Some(self.out.clone().unwrap_or_default().join("deploy/bin_Win64/certs")),
-            (None, Some(config)) => Some(config.parent().unwrap_or(Path::new("")).join("certs")),
+            (None, Some(config)) => Some(config.parent().unwrap_or_else(|| Path::new("")).join("certs")),
             (None, None) => self.out.clone(),
         }
     }

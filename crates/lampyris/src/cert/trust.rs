@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, direction: Direction) -> Outcome {
         let word = if direction == Direction::Trust { "trust" } else { "untrust" };
         plan.obstacles.push(format!(
             "the system's store belongs to root: sudo lampyris cert {word} {}",
-            file.canonicalize().unwrap_or(file.clone()).display()
+            file.canonicalize().unwrap_or_else(|_| file.clone()).display()
         ));
         plan.system.clear();
     }
