@@ -46,7 +46,7 @@ pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
         }
     }
     let told = |errors: Vec<PlanError>| {
-        let of_listener = |error: &PlanError| planned.get(error.index).map(|listener| at(listener, &error.error));
+        let of_listener = |error: &PlanError| planned.get(error.index).map(|listener| at(listener, &error.error.to_string()));
         StartError::Listeners(errors.iter().filter_map(of_listener).collect())
     };
     let store = Arc::new(Store::load(plans, options.strict).map_err(told)?);
@@ -72,7 +72,7 @@ fn plan(listener: &Listener, tls: &Tls, own: Option<&Certificate>) -> Option<Pla
     })
 }
 
-fn at(listener: &Listener, error: &TlsError) -> String {
+fn at(listener: &Listener, error: &str) -> String {
     let place = listener.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
     format!("{place}the secure listener {} cannot start: {error}", listener.node.label)
 }
