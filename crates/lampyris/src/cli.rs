@@ -135,27 +135,11 @@ impl RunArgs {
 
     fn workers(&self) -> u16 {
         let cores = || available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1024).min(1024));
-<<<<<<< HEAD
-        Ok(Options {
-            state_dir: state_dir(self.state_dir.as_ref())?,
-            bind: self.bind.clone(),
-            listeners,
-            public_ip: self.public_ip,
-            public_host: self.public_host.clone(),
-            workers: self.workers.unwrap_or_else(cores),
-            limits: Limits::default(),
-        })
-=======
         self.workers.unwrap_or_else(cores)
     }
 
     fn state_dir(&self) -> Result<PathBuf, Error> {
-        let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state_dir = self.state_dir.clone().or_else(|| {
-            default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
-        });
-        state_dir.ok_or(Error::NoStateDir)
->>>>>>> main
+        state_dir(self.state_dir.as_ref())
     }
 }
 
