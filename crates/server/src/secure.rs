@@ -46,7 +46,8 @@ pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
         }
     }
     let told = |errors: Vec<PlanError>| {
-        let of_listener = |error: &PlanError| planned.get(error.index).map(|listener| at(listener, &error.error.to_string()));
+        let of_listener =
+            |error: &PlanError| planned.get(error.index).map(|listener| at(listener, &error.error.to_string()));
         StartError::Listeners(errors.iter().filter_map(of_listener).collect())
     };
     let store = Arc::new(Store::load(plans, options.strict).map_err(told)?);
