@@ -6,14 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 /// Where http-01 is asked (RFC 8555, section 8.3).
 pub const PATH: &str = "/.well-known/acme-challenge/";
-/// What a client speaks that asks for tls-alpn-01 (RFC 8737).
-pub const ALPN: &[u8] = b"acme-tls/1";
 
 /// Answers to the authority's questions.
 #[derive(Default)]
@@ -35,9 +32,7 @@ impl Answers {
         self.0.load().http.get(token).cloned()
     }
 
-    /// The certificate for a client that speaks [`ALPN`] and asks for a name.
-    #[must_use]
-    pub fn tls(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+    fn tls(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         self.0.load().tls.get(&name?.to_ascii_lowercase()).cloned()
     }
 
@@ -70,34 +65,11 @@ impl fmt::Debug for Answers {
     }
 }
 
-/// Gives the authority the certificate of its challenge, and every other client the one that it would get anyway.
-#[derive(Debug)]
-pub struct ChallengeResolver {
-    answers: Arc<Answers>,
-    others: Option<Arc<dyn ResolvesServerCert>>,
-}
-
-impl ChallengeResolver {
-    /// Without `others`, clients that do not speak [`ALPN`] are refused.
-    #[must_use]
-    pub fn new(answers: Arc<Answers>, others: Option<Arc<dyn ResolvesServerCert>>) -> Self {
-        Self { answers, others }
-    }
-}
-
-impl ResolvesServerCert for ChallengeResolver {
+/// For clients that ask for a challenge, and for them alone: see [`lampyris_tls::challenge`].
+impl ResolvesServerCert for Answers {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let asks = hello.alpn().is_some_and(|mut protocols| protocols.any(|protocol| protocol == ALPN));
-        if asks { self.answers.tls(hello.server_name()) } else { self.others.as_ref()?.resolve(hello) }
+        self.tls(hello.server_name())
     }
-}
-
-/// Lets a listener answer tls-alpn-01 besides what it serves. A connection on which [`ALPN`] was agreed carries nothing
-/// and is to be closed after the handshake.
-pub fn accept_challenges(config: &mut ServerConfig, answers: &Arc<Answers>) {
-    let others = Arc::clone(&config.cert_resolver);
-    config.cert_resolver = Arc::new(ChallengeResolver::new(Arc::clone(answers), Some(others)));
-    config.alpn_protocols.push(ALPN.to_vec());
 }
 
 #[cfg(test)]

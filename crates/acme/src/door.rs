@@ -14,12 +14,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use lampyris_tls::challenge::ALPN_ACME;
 use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::{ALPN, AcmeError, Answers, Challenge, ChallengeResolver};
+use crate::{AcmeError, Answers, Challenge};
 
 /// Most connections at once; authorities ask from a handful of places.
 const CONNECTIONS: usize = 64;
@@ -74,12 +76,12 @@ async fn bind(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
 }
 
 fn acceptor(answers: &Arc<Answers>) -> Result<TlsAcceptor, AcmeError> {
-    let resolver = ChallengeResolver::new(Arc::clone(answers), None);
+    let answers: Arc<dyn ResolvesServerCert> = answers.clone();
     let mut config = ServerConfig::builder_with_provider(lampyris_tls::config::provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(resolver));
-    config.alpn_protocols = vec![ALPN.to_vec()];
+        .with_cert_resolver(answers);
+    config.alpn_protocols = vec![ALPN_ACME.to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -11,7 +11,7 @@
 //! | what | module |
 //! | --- | --- |
 //! | when the next try is due, and never too many of them | [`schedule`](self) |
-//! | answers to the authority's questions, read by the workers without a lock | [`Answers`], [`ChallengeResolver`] |
+//! | answers to the authority's questions, read by the workers without a lock | [`Answers`] |
 //! | listeners of our own, where the server has none on the authority's port | `door` |
 //! | the operator's command for DNS records | `hook` |
 //! | what became of the last tries, kept beside the account | [`status()`] |
@@ -33,7 +33,7 @@ mod settings;
 mod status;
 mod task;
 
-pub use answers::{ALPN, Answers, ChallengeResolver, PATH, accept_challenges};
+pub use answers::{Answers, PATH};
 pub use error::AcmeError;
 pub use hook::Hook;
 pub use placeholder::ensure_certificate;

@@ -6,6 +6,7 @@
 
 pub mod certificate;
 mod chain;
+pub mod challenge;
 pub mod ciphers;
 pub mod config;
 pub mod development;
