@@ -21,8 +21,8 @@ pub(crate) struct Current {
     pub(crate) fingerprint: [u8; 32],
     /// Whether it has every name that is wanted.
     pub(crate) covers: bool,
-    /// Whether it only fills the place of one to come.
-    pub(crate) is_placeholder: bool,
+    /// Whether it is of this program's own making, and fills the place of one to come.
+    pub(crate) is_makeshift: bool,
     /// The leaf.
     pub(crate) leaf: CertificateDer<'static>,
 }
@@ -41,7 +41,7 @@ impl Current {
             not_after: summary.not_after,
             fingerprint: summary.fingerprint,
             covers: names.iter().all(|name| covers(summary, name)),
-            is_placeholder: placeholder::is_placeholder(summary),
+            is_makeshift: placeholder::is_makeshift(summary),
             leaf: identity.chain().first()?.clone(),
         })
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lampyris_tls::Summary;
+use lampyris_tls::{Identity, Summary};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber, date_time_ymd,
@@ -23,9 +23,12 @@ const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A client whose clock is behind must not see a certificate of the future.
 const BACKDATED: Duration = Duration::from_secs(60 * 60);
 
-/// Whether a certificate only fills the place of one to come.
-pub(crate) fn is_placeholder(summary: &Summary) -> bool {
-    summary.issuer.contains(ISSUER)
+/// What the issuers of development certificates are called.
+const DEVELOPMENT: &str = "Lampyris local CA";
+
+/// Whether a certificate is of this program's own making: a placeholder, or one for development.
+pub(crate) fn is_makeshift(summary: &Summary) -> bool {
+    [ISSUER, DEVELOPMENT].iter().any(|issuer| summary.issuer.contains(issuer))
 }
 
 /// Sees to it that there is a file for the secure listeners to start with. Returns whether a placeholder is in it.
@@ -36,8 +39,9 @@ pub(crate) fn is_placeholder(summary: &Summary) -> bool {
 /// If the placeholder cannot be made or written.
 pub fn ensure_certificate(path: &Path, names: &[String], now: SystemTime) -> Result<bool, AcmeError> {
     if path.exists() {
-        let current = Current::read(path, names);
-        let is_placeholder = current.as_ref().is_some_and(|current| current.is_placeholder);
+        let identity = Identity::load(path, &lampyris_tls::config::provider()).ok();
+        let is_placeholder = identity.as_ref().is_some_and(|identity| identity.summary().issuer.contains(ISSUER));
+        let current = identity.and_then(|identity| Current::of(&identity, names));
         let is_fresh = current.is_some_and(|current| current.covers && current.not_after > now);
         if !is_placeholder || is_fresh {
             return Ok(is_placeholder);
@@ -105,12 +109,24 @@ mod tests {
         let now = SystemTime::now();
         assert!(ensure_certificate(&path, &names, now).unwrap());
         let current = Current::read(&path, &names).unwrap();
-        assert!(current.is_placeholder && current.covers);
+        assert!(current.is_makeshift && current.covers);
         let first = fs::read(&path).unwrap();
         assert!(ensure_certificate(&path, &names, now).unwrap());
         assert_eq!(fs::read(&path).unwrap(), first, "it is kept while it is fresh");
         assert!(ensure_certificate(&path, &names, now + 2 * LIFETIME).unwrap());
         assert_ne!(fs::read(&path).unwrap(), first, "an old one is made again");
+    }
+
+    #[test]
+    fn a_certificate_for_development_is_made_way_for_and_not_touched_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let (now, provider) = (SystemTime::now(), lampyris_tls::config::provider());
+        let wanted = lampyris_tls::Wanted { host: "a.test".to_owned(), ..Default::default() };
+        let made = lampyris_tls::development::ensure(folder.path(), &wanted, None, now, &provider).unwrap();
+        let before = fs::read(&made.server_pem).unwrap();
+        assert!(!ensure_certificate(&made.server_pem, &["b.test".to_owned()], now).unwrap());
+        assert_eq!(fs::read(&made.server_pem).unwrap(), before);
+        assert!(Current::read(&made.server_pem, &[]).unwrap().is_makeshift);
     }
 
     #[test]

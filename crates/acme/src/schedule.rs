@@ -2,7 +2,7 @@
 //!
 //! | the file holds | due |
 //! | --- | --- |
-//! | nothing usable, a placeholder, not every name, one of another directory | now |
+//! | nothing usable, a certificate of our own making, not every name, one of another directory | now |
 //! | a certificate for which the authority names a window (RFC 9773) | at a place in the window that is the certificate's own |
 //! | another certificate | at 2/3 of its life, up to 1/20 of its life earlier |
 //!
@@ -54,7 +54,7 @@ fn due(
     window: Option<Window>,
     status: &Status,
 ) -> SystemTime {
-    let Some(current) = current.filter(|current| current.covers && !current.is_placeholder) else { return now };
+    let Some(current) = current.filter(|current| current.covers && !current.is_makeshift) else { return now };
     let of_other_directory = status
         .last_success
         .as_ref()
@@ -81,7 +81,7 @@ fn after_failure(now: SystemTime, current: Option<&Current>, status: &Status, di
     // A failure in the future comes from a clock that was wrong.
     let failed_at = status.last_error.as_ref().map(|failure| failure.at).filter(|at| *at <= now)?;
     let doublings = status.failures.saturating_sub(1).min(16);
-    let left = current.filter(|current| !current.is_placeholder).map(|current| {
+    let left = current.filter(|current| !current.is_makeshift).map(|current| {
         let [least, most] = LONGEST_WAIT;
         (current.not_after.duration_since(now).unwrap_or_default() / 10).clamp(least, most)
     });
@@ -136,7 +136,7 @@ mod tests {
             not_after: start() + life,
             fingerprint: [128; 32],
             covers: true,
-            is_placeholder: false,
+            is_makeshift: false,
             leaf: CertificateDer::from(Vec::new()),
         }
     }
@@ -173,7 +173,7 @@ mod tests {
     fn what_cannot_be_served_is_due_now() {
         let status = Status::default();
         assert_eq!(next(None, &status), start());
-        let placeholder = Current { is_placeholder: true, ..certificate(7 * DAY) };
+        let placeholder = Current { is_makeshift: true, ..certificate(7 * DAY) };
         assert_eq!(next(Some(&placeholder), &status), start());
         let other_names = Current { covers: false, ..certificate(90 * DAY) };
         assert_eq!(next(Some(&other_names), &status), start());

@@ -110,7 +110,7 @@ impl Acme {
                 status = Status { last_success: Some(issued), last_error: None, failures: 0, ..status };
             }
             Err(error) => {
-                let serves = current.is_some_and(|one| !one.is_placeholder && one.not_after > SystemTime::now());
+                let serves = current.is_some_and(|one| !one.is_makeshift && one.not_after > SystemTime::now());
                 if serves {
                     tracing::warn!(%error, "no new certificate; the old one stays");
                 } else {

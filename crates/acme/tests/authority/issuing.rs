@@ -22,7 +22,7 @@ async fn names_of_issued(settings: &Settings) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn t30_http_01_proves_names_on_a_plain_port() {
+async fn t30_t32_http_01_proves_names_on_a_plain_port() {
     let pebble = Pebble::start(&Ways::default());
     let settings =
         pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test", "eu.example.test"]);
