@@ -1,5 +1,6 @@
 //! The task on the control thread: waits, tries, keeps what became of it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -65,7 +66,7 @@ impl Acme {
 
     /// Keeps the file supplied, without end. Every failure is logged and kept in the status, none ends it, and the file
     /// stays as it is.
-    pub async fn run(self, serving: Serving) {
+    pub async fn run(self, serving: Serving) -> Infallible {
         let (mut advice, mut dice) = (Advice::default(), dice());
         loop {
             let now = SystemTime::now();

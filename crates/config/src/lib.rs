@@ -14,6 +14,7 @@
 mod acme;
 mod application;
 mod check;
+mod effect;
 mod files;
 mod finding;
 mod instance;
@@ -34,6 +35,7 @@ use std::path::Path;
 pub use acme::{Acme, AcmeSettings};
 pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
 pub use check::{Effective, Environment, File, MAX_FINDINGS, Origin};
+pub use effect::not_in_effect;
 pub use files::read_file;
 pub use finding::{Finding, Severity};
 pub use instance::{Instance, InstanceSettings};

@@ -25,7 +25,7 @@ impl ResolvesServerCert for Split {
 }
 
 /// Lets a listener answer challenges besides what it serves.
-pub fn accept_challenges(config: &mut ServerConfig, challenges: &Arc<dyn ResolvesServerCert>) {
+pub(crate) fn accept_challenges(config: &mut ServerConfig, challenges: &Arc<dyn ResolvesServerCert>) {
     let (challenges, others) = (Arc::clone(challenges), Arc::clone(&config.cert_resolver));
     config.cert_resolver = Arc::new(Split { challenges, others });
     config.alpn_protocols.push(ALPN_ACME.to_vec());

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Place;
+use crate::pebble::Place;
 
 /// What the server answers.
 pub(crate) type Answer = Response<Full<Bytes>>;

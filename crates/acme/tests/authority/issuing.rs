@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
-use lampyris_acme::{ExternalAccount, Settings};
+use lampyris_acme::{Challenge, ExternalAccount, Hook, Settings};
 use lampyris_tls::PasswordSource;
 
-use crate::Running;
-use crate::pebble::{Pebble, Ways};
+use crate::pebble::{PATIENCE, Pebble, Ways};
+use crate::{Running, http, settings};
 
 async fn names_of_issued(settings: &Settings) -> Vec<String> {
     let mut running = Running::start(settings);
@@ -25,7 +25,7 @@ async fn names_of_issued(settings: &Settings) -> Vec<String> {
 async fn t30_t32_http_01_proves_names_on_a_plain_port() {
     let pebble = Pebble::start(&Ways::default());
     let settings =
-        pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test", "eu.example.test"]);
+        settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test", "eu.example.test"]);
     let names = names_of_issued(&settings).await;
     assert!(names.contains(&"play.example.test".to_owned()) && names.contains(&"eu.example.test".to_owned()));
 }
@@ -33,15 +33,22 @@ async fn t30_t32_http_01_proves_names_on_a_plain_port() {
 #[tokio::test]
 async fn t30_tls_alpn_01_proves_names_in_a_handshake() {
     let pebble = Pebble::start(&Ways::default());
-    let settings = pebble.place().settings(&pebble.directory(), pebble.tls(), &["play.example.test", "b.example.test"]);
+    let settings = settings(
+        pebble.place(),
+        &pebble.directory(),
+        Challenge::TlsAlpn01 { port: pebble.tls_port() },
+        &["play.example.test", "b.example.test"],
+    );
     assert_eq!(names_of_issued(&settings).await.len(), 2);
 }
 
 #[tokio::test]
 async fn t30_dns_01_proves_wildcards_by_a_hook_and_cleans_up() {
     let pebble = Pebble::start(&Ways::default());
-    let (challenge, calls) = pebble.dns();
-    let settings = pebble.place().settings(&pebble.directory(), challenge, &["*.example.test", "play.other.test"]);
+    let (command, calls) = (pebble.place().path("hook"), pebble.place().path("calls"));
+    pebble.write_hook(&command, &calls);
+    let challenge = Challenge::Dns01(Hook { command, timeout: PATIENCE });
+    let settings = settings(pebble.place(), &pebble.directory(), challenge, &["*.example.test", "play.other.test"]);
     let names = names_of_issued(&settings).await;
     assert!(names.contains(&"*.example.test".to_owned()), "{names:?}");
     let mut calls: Vec<_> = fs::read_to_string(calls).unwrap().lines().map(str::to_owned).collect();
@@ -54,7 +61,7 @@ async fn t30_dns_01_proves_wildcards_by_a_hook_and_cleans_up() {
 #[tokio::test]
 async fn t30_addresses_are_proven_by_http_01() {
     let pebble = Pebble::start(&Ways::default());
-    let settings = pebble.place().settings(&pebble.directory(), pebble.http(), &["127.0.0.1"]);
+    let settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["127.0.0.1"]);
     let mut running = Running::start(&settings);
     assert_eq!(running.issued().await.summary().addresses, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
 }
@@ -62,7 +69,7 @@ async fn t30_addresses_are_proven_by_http_01() {
 #[tokio::test]
 async fn t31_an_authority_that_refuses_most_nonces_is_asked_again() {
     let pebble = Pebble::start(&Ways { bad_nonces: 60, ..Ways::default() });
-    let settings = pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test"]);
+    let settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test"]);
     names_of_issued(&settings).await;
 }
 
@@ -70,15 +77,15 @@ async fn t31_an_authority_that_refuses_most_nonces_is_asked_again() {
 async fn t29_an_external_account_is_bound() {
     const KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
     let pebble = Pebble::start(&Ways { external: Some(("kid-1", KEY)), ..Ways::default() });
-    let mut settings = pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test"]);
+    let mut settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test"]);
     let refused = Running::start(&settings).failed().await;
     assert!(refused.contains("ExternalAccountId"), "{refused}");
 
-    let file = pebble.place().folder.path().join("external.key");
+    let file = pebble.place().path("external.key");
     fs::write(&file, format!("{KEY}\n")).unwrap();
     let key = PasswordSource::parse(&format!("file:{}", file.display())).unwrap();
     settings.external_account = Some(ExternalAccount { id: "kid-1".to_owned(), key });
-    settings.account = pebble.place().folder.path().join("other/account.json");
+    settings.account = pebble.place().path("other/account.json");
     names_of_issued(&settings).await;
 }
 
@@ -86,7 +93,7 @@ async fn t29_an_external_account_is_bound() {
 async fn t31_a_certificate_is_renewed_at_two_thirds_of_its_life_with_the_same_account() {
     let life = Duration::from_secs(9);
     let pebble = Pebble::start(&Ways { life, ..Ways::default() });
-    let settings = pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test"]);
+    let settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test"]);
     let mut running = Running::start(&settings);
     let first = running.issued().await.summary().clone();
     let account = fs::read(&settings.account).unwrap();
@@ -104,7 +111,7 @@ async fn t31_a_certificate_is_renewed_at_two_thirds_of_its_life_with_the_same_ac
 #[tokio::test]
 async fn a_start_with_a_good_certificate_asks_nothing() {
     let pebble = Pebble::start(&Ways::default());
-    let settings = pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test"]);
+    let settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test"]);
     let issued = Running::start(&settings).issued().await.summary().fingerprint;
     let mut again = Running::start(&settings);
     let status = again.until("a plan", |status| status.next_try.is_some()).await;
@@ -115,9 +122,10 @@ async fn a_start_with_a_good_certificate_asks_nothing() {
 #[tokio::test]
 async fn a_further_name_is_a_reason_for_a_new_certificate() {
     let pebble = Pebble::start(&Ways::default());
-    let settings = pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test"]);
+    let settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test"]);
     Running::start(&settings).issued().await;
-    let more = pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test", "eu.example.test"]);
+    let more =
+        crate::settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test", "eu.example.test"]);
     let mut running = Running::start(&more);
     let has_both =
         |status: &lampyris_acme::Status| status.last_success.as_ref().is_some_and(|one| one.names.len() == 2);

@@ -8,53 +8,30 @@ mod pebble;
 mod trouble;
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use lampyris_acme::{Acme, Challenge, Serving, Settings, Status, ensure_certificate};
-use lampyris_tls::{Identity, Wanted};
-use tempfile::TempDir;
+use lampyris_tls::Identity;
 use tokio::task::JoinSet;
 
-/// Longest that a test waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::pebble::{PATIENCE, Pebble, Place};
 
-/// A folder in which a server keeps its files, and a CA for the HTTPS of test authorities.
-struct Place {
-    folder: TempDir,
+fn http(pebble: &Pebble) -> Challenge {
+    Challenge::Http01 { port: pebble.http_port() }
 }
 
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let provider = lampyris_tls::config::provider();
-        lampyris_tls::development::ensure(folder.path(), &Wanted::default(), None, SystemTime::now(), &provider)
-            .unwrap();
-        Self { folder }
-    }
-
-    /// Certificate and key for the HTTPS of a test authority.
-    fn https(&self) -> PathBuf {
-        self.folder.path().join("certs/server.pem")
-    }
-
-    fn account(&self) -> PathBuf {
-        self.folder.path().join("acme/account.json")
-    }
-
-    fn settings(&self, directory: &str, challenge: Challenge, names: &[&str]) -> Settings {
-        Settings {
-            names: names.iter().map(|&name| name.to_owned()).collect(),
-            email: Some("operator@example.test".to_owned()),
-            terms_agreed: true,
-            directory: directory.to_owned(),
-            directory_roots: Some(self.folder.path().join("certs/ca.pem")),
-            account: self.account(),
-            external_account: None,
-            profile: None,
-            challenge,
-            certificate: self.folder.path().join("out/server.pem"),
-        }
+fn settings(place: &Place, directory: &str, challenge: Challenge, names: &[&str]) -> Settings {
+    Settings {
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        email: Some("operator@example.test".to_owned()),
+        terms_agreed: true,
+        directory: directory.to_owned(),
+        directory_roots: Some(place.roots()),
+        account: place.path("acme/account.json"),
+        external_account: None,
+        profile: None,
+        challenge,
+        certificate: place.path("out/server.pem"),
     }
 }
 
@@ -72,7 +49,7 @@ impl Running {
         let acme = Acme::new(settings.clone()).unwrap();
         let status = acme.watch();
         let mut task = JoinSet::new();
-        task.spawn(acme.run(Serving::Temporary(vec![Ipv4Addr::LOCALHOST.into()])));
+        task.spawn(async { match acme.run(Serving::Temporary(vec![Ipv4Addr::LOCALHOST.into()])).await {} });
         Self { settings: settings.clone(), status, _task: task }
     }
 

@@ -4,15 +4,45 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use lampyris_acme::{Challenge, Hook};
+use lampyris_tls::Wanted;
+use tempfile::TempDir;
 
-use crate::{PATIENCE, Place};
+/// Longest that a test waits for something that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A folder in which a server keeps its files, and a CA for the HTTPS of test authorities.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (now, provider) = (SystemTime::now(), lampyris_tls::config::provider());
+        lampyris_tls::development::ensure(folder.path(), &Wanted::default(), None, now, &provider).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Certificate and key for the HTTPS of a test authority.
+    pub(crate) fn https(&self) -> PathBuf {
+        self.path("certs/server.pem")
+    }
+
+    /// The CA of that certificate.
+    pub(crate) fn roots(&self) -> PathBuf {
+        self.path("certs/ca.pem")
+    }
+}
 
 /// How the authority behaves.
 pub(crate) struct Ways {
@@ -75,7 +105,7 @@ impl Pebble {
             "externalAccountMACKeys": keys,
             "certificateValidityPeriod": ways.life.as_secs(),
         } });
-        let file = place.folder.path().join("pebble.json");
+        let file = place.path("pebble.json");
         fs::write(&file, config.to_string()).unwrap();
         let mut authority = Command::new("pebble")
             .arg("-config")
@@ -109,18 +139,13 @@ impl Pebble {
         self.ports[2]
     }
 
-    pub(crate) fn http(&self) -> Challenge {
-        Challenge::Http01 { port: self.http_port() }
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.ports[3]
     }
 
-    pub(crate) fn tls(&self) -> Challenge {
-        Challenge::TlsAlpn01 { port: self.ports[3] }
-    }
-
-    /// A hook that tells the records to the DNS of the test, and writes down how it was called.
-    pub(crate) fn dns(&self) -> (Challenge, PathBuf) {
-        let (records, folder) = (self.ports[5], self.place.folder.path());
-        let (command, calls) = (folder.join("hook"), folder.join("calls"));
+    /// Writes a hook that tells records to the DNS of the test, and its calls to a file.
+    pub(crate) fn write_hook(&self, command: &Path, calls: &Path) {
+        let records = self.ports[5];
         let script = format!(
             r#"#!/bin/bash
 set -eu
@@ -136,13 +161,12 @@ read -r answer <&3
 "#,
             calls = calls.display()
         );
-        fs::write(&command, script).unwrap();
-        fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
-        (Challenge::Dns01(Hook { command, timeout: PATIENCE }), calls)
+        fs::write(command, script).unwrap();
+        fs::set_permissions(command, fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 
-fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
     let held = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     held.map(|listener| listener.local_addr().unwrap().port())
 }

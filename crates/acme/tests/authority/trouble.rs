@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::fake::{self, Fake};
-use crate::pebble::{Pebble, Ways};
-use crate::{Place, Running};
+use crate::pebble::{Pebble, Place, Ways};
+use crate::{Running, http, settings};
 
 const HTTP: Challenge = Challenge::Http01 { port: 1 };
 
@@ -22,7 +22,7 @@ const HTTP: Challenge = Challenge::Http01 { port: 1 };
 async fn t31_a_directory_that_is_down_holds_up_no_start_and_leaves_the_file() {
     let place = Place::new();
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port();
-    let settings = place.settings(&format!("https://localhost:{free}/dir"), HTTP, &["play.example.test"]);
+    let settings = settings(&place, &format!("https://localhost:{free}/dir"), HTTP, &["play.example.test"]);
     ensure_certificate(&settings.certificate, &settings.names, SystemTime::now()).unwrap();
     let before = fs::read(&settings.certificate).unwrap();
     let mut running = Running::start(&settings);
@@ -38,7 +38,7 @@ async fn t31_a_directory_that_is_down_holds_up_no_start_and_leaves_the_file() {
 async fn t31_a_directory_that_never_answers_is_given_up() {
     let place = Place::new();
     let fake = Fake::start(&place, |_, _| None).await;
-    let settings = place.settings(&fake.directory(), HTTP, &["play.example.test"]);
+    let settings = settings(&place, &fake.directory(), HTTP, &["play.example.test"]);
     let error = Running::start(&settings).failed().await;
     assert!(error.contains("expected an answer within 60 s"), "{error}");
 }
@@ -48,7 +48,7 @@ async fn t31_a_port_that_speaks_no_tls_is_given_up() {
     let place = Place::new();
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let directory = format!("https://localhost:{}/dir", silent.local_addr().unwrap().port());
-    let settings = place.settings(&directory, HTTP, &["play.example.test"]);
+    let settings = settings(&place, &directory, HTTP, &["play.example.test"]);
     let error = Running::start(&settings).failed().await;
     assert!(error.contains("within 15 s"), "{error}");
 }
@@ -58,7 +58,7 @@ async fn t31_an_address_that_is_no_directory_is_told() {
     for (status, body) in [(200, "<html>Welcome</html>"), (404, "nothing here"), (200, "{}"), (200, "[1]")] {
         let place = Place::new();
         let fake = Fake::start(&place, move |_, _| Some(fake::text(status, body))).await;
-        let settings = place.settings(&fake.directory(), HTTP, &["play.example.test"]);
+        let settings = settings(&place, &fake.directory(), HTTP, &["play.example.test"]);
         let error = Running::start(&settings).failed().await;
         assert!(error.contains("compare Directory with the address"), "{body}: {error}");
     }
@@ -68,7 +68,7 @@ async fn t31_an_address_that_is_no_directory_is_told() {
 async fn t31_an_answer_without_end_is_cut() {
     let place = Place::new();
     let fake = Fake::start(&place, |_, _| Some(fake::text(200, &"x".repeat(3 << 20)))).await;
-    let settings = place.settings(&fake.directory(), HTTP, &["play.example.test"]);
+    let settings = settings(&place, &fake.directory(), HTTP, &["play.example.test"]);
     let error = Running::start(&settings).failed().await;
     assert!(error.contains("limit"), "{error}");
 }
@@ -77,7 +77,7 @@ async fn t31_an_answer_without_end_is_cut() {
 async fn t29_a_directory_of_an_unknown_authority_is_not_trusted() {
     let (place, stranger) = (Place::new(), Place::new());
     let fake = Fake::start(&stranger, |_, port| Some(fake::directory(port))).await;
-    let settings = place.settings(&fake.directory(), HTTP, &["play.example.test"]);
+    let settings = settings(&place, &fake.directory(), HTTP, &["play.example.test"]);
     let error = Running::start(&settings).failed().await;
     assert!(error.contains("UnknownIssuer") || error.contains("certificate"), "{error}");
     assert!(!settings.account.exists());
@@ -86,7 +86,7 @@ async fn t29_a_directory_of_an_unknown_authority_is_not_trusted() {
 #[tokio::test]
 async fn t31_a_wrong_answer_for_a_name_is_told_and_the_old_certificate_stays() {
     let pebble = Pebble::start(&Ways::default());
-    let settings = pebble.place().settings(&pebble.directory(), pebble.http(), &["play.example.test"]);
+    let settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test"]);
     Running::start(&settings).issued().await;
     let before = fs::read(&settings.certificate).unwrap();
 
@@ -102,7 +102,7 @@ async fn t31_a_wrong_answer_for_a_name_is_told_and_the_old_certificate_stays() {
     });
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port();
     let names = ["play.example.test", "new.example.test"];
-    let changed = pebble.place().settings(&pebble.directory(), Challenge::Http01 { port: free }, &names);
+    let changed = crate::settings(pebble.place(), &pebble.directory(), Challenge::Http01 { port: free }, &names);
     let error = Running::start(&changed).failed().await;
     assert!(error.contains("example.test was not proven by http-01"), "{error}");
     assert!(error.contains("something else answers for this name"), "{error}");
@@ -113,14 +113,14 @@ async fn t31_a_wrong_answer_for_a_name_is_told_and_the_old_certificate_stays() {
 async fn t31_a_folder_that_cannot_be_written_is_told_before_anything_is_asked() {
     let place = Place::new();
     let fake = Fake::start(&place, |path, _| panic!("asked for {path}")).await;
-    let mut settings = place.settings(&fake.directory(), HTTP, &["play.example.test"]);
-    let file = place.folder.path().join("out");
+    let mut settings = settings(&place, &fake.directory(), HTTP, &["play.example.test"]);
+    let file = place.path("out");
     fs::write(&file, "no folder").unwrap();
     settings.certificate = file.join("server.pem");
     let acme = Acme::new(settings.clone()).unwrap();
     let mut status = acme.watch();
     let mut task = JoinSet::new();
-    task.spawn(acme.run(lampyris_acme::Serving::Server));
+    task.spawn(async { match acme.run(lampyris_acme::Serving::Server).await {} });
     let failed = status.wait_for(|status| status.last_error.is_some()).await.unwrap();
     let error = &failed.last_error.as_ref().unwrap().text;
     assert!(error.contains("cannot write") && error.contains("server.pem"), "{error}");
@@ -128,7 +128,7 @@ async fn t31_a_folder_that_cannot_be_written_is_told_before_anything_is_asked() 
 
 /// A certificate of a CA whose directory is a [`Fake`], as if it had been issued just now.
 fn issued_by(place: &Place, directory: &str) -> lampyris_acme::Settings {
-    let settings = place.settings(directory, HTTP, &["play.example.test"]);
+    let settings = settings(&place, directory, HTTP, &["play.example.test"]);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let key = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let mut ca = CertificateParams::default();

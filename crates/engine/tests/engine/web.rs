@@ -1,9 +1,10 @@
 //! What a browser gets from the WebSocket ports, and the addresses that clients are told.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use lampyris_engine::{Asset, HostName, Role, Transport};
+use lampyris_engine::{Asset, Challenges, Host, HostName, Role, Transport};
 use lampyris_realtime::codes::{key, operation};
 use lampyris_wire::Parameters;
 
@@ -55,6 +56,30 @@ fn assets_are_served_and_nothing_else() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
+/// An authority asks for one path.
+#[derive(Debug)]
+struct OneChallenge;
+
+impl Challenges for OneChallenge {
+    fn answer(&self, path: &str) -> Option<Arc<str>> {
+        (path == "/.well-known/acme-challenge/token").then(|| "token.thumb".into())
+    }
+}
+
+#[test]
+fn t30_the_question_of_an_authority_is_answered_ahead_of_routes() {
+    let mut config = config(1);
+    config.challenges = Some(Arc::new(OneChallenge));
+    let mut node = Node::new(config);
+    let (_, answer) = fetch(&mut node, Role::Master, "GET /.well-known/acme-challenge/token");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\ntoken.thumb"), "{answer}");
+    assert!(answer.contains("application/octet-stream"), "{answer}");
+    for other in ["/.well-known/acme-challenge/other", "/.well-known/acme-challenge/", "/token"] {
+        let (_, answer) = fetch(&mut node, Role::Master, &format!("GET {other}"));
+        assert!(!answer.contains("thumb"), "{other}: {answer}");
+    }
+}
+
 #[test]
 fn what_is_no_request_is_refused() {
     let mut node = Node::new(config(1));
@@ -101,8 +126,9 @@ fn the_next_address_has_the_form_in_which_the_client_came() {
 #[test]
 fn configured_addresses_are_told_instead() {
     let mut config = config(1);
-    config.addresses.public_ip = Some("203.0.113.7".parse().unwrap());
-    config.addresses.public_host = HostName::Fixed("game.example.com".into());
+    let public_ip = Some("203.0.113.7".parse().unwrap());
+    let host = Host::AsReached { public_ip, public_host: HostName::Fixed("game.example.com".into()) };
+    config.addresses.regions[0].master.host = host;
     let mut node = Node::new(config);
     let v6: IpAddr = "::1".parse().unwrap();
     let v4: IpAddr = "127.0.0.1".parse().unwrap();
@@ -122,7 +148,7 @@ fn configured_addresses_are_told_instead() {
 #[test]
 fn a_transport_without_a_listener_has_no_address() {
     let mut config = config(1);
-    config.listeners.retain(|listener| listener.role != Role::Master || listener.transport != Transport::Udp);
+    config.addresses.regions[0].master.ports.udp = None;
     let mut node = Node::new(config);
     let id = node.connected(&Connect::to(Role::NameServer, Transport::Udp));
     for code in [operation::AUTHENTICATE, operation::GET_REGIONS] {
