@@ -53,10 +53,14 @@ impl Server {
             pebble.place().roots().display(),
         );
         std::fs::write(folder.join("PhotonServer.config"), config).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lampyris"));
-        command.env_clear().env("NO_COLOR", "1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut command = command();
         command.args(["run", "--workers", "2", "--config"]).arg(folder.join("PhotonServer.config"));
-        let mut child = command.arg("--state-dir").arg(pebble.place().path("state")).spawn().unwrap();
+        Self::spawn(command.arg("--state-dir").arg(pebble.place().path("state")), folder)
+    }
+
+    /// Starts a server that has its certificate below a folder.
+    fn spawn(command: &mut Command, folder: PathBuf) -> Self {
+        let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let (told, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -69,13 +73,13 @@ impl Server {
     }
 
     /// Reads its log up to a line with these words.
-    fn until(&self, words: &str) {
+    fn until(&self, words: &str) -> String {
         let end = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(words) => return,
+                Ok(line) if line.contains(words) => return line,
                 Ok(line) => seen.push(line),
                 Err(_) => panic!("no line with {words:?}:\n{}", seen.join("\n")),
             }
@@ -85,6 +89,12 @@ impl Server {
     fn certificate(&self) -> PathBuf {
         self.folder.join("certs/server.pem")
     }
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lampyris"));
+    command.env_clear().env("NO_COLOR", "1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
 }
 
 /// A handshake of a client that trusts only the issuer of the certificate in the file, and what it reads then.
@@ -131,6 +141,23 @@ fn t30_a_plain_listener_of_the_server_answers_http_01_and_the_certificate_is_ser
     server.until("no client will trust this server");
     server.until("a new certificate was issued");
     wait_until_served(secure, &server.certificate());
+}
+
+#[test]
+fn t29_one_command_without_a_file_fetches_a_certificate() {
+    let pebble = Pebble::start(&Ways::default());
+    let (state, [plain]) = (pebble.place().path("state"), [pebble.http_port()]);
+    let mut command = command();
+    command.args(["run", "--bind", "127.0.0.1", "--free-ports", "--workers", "1", "--acme", NAME]);
+    command.args(["--acme-agree-to-terms", "--acme-email", "me@example.test", "--acme-port", &plain.to_string()]);
+    command.args(["--acme-directory", &pebble.directory(), "--acme-roots"]).arg(pebble.place().roots());
+    let server = Server::spawn(command.arg("--state-dir").arg(&state), state.clone());
+    // HTTP: (127.0.0.1:19093::NameServer) - uses SSL
+    let line = server.until("uses SSL");
+    let secure =
+        line.split("::").next().and_then(|start| start.rsplit_once(':')).map(|(_, port)| port.parse().unwrap());
+    server.until("a new certificate was issued");
+    wait_until_served(secure.expect("the line has a port"), &server.certificate());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lampyris_acme::{Acme, Answers, Challenge, Serving, Settings, ensure_certific
 use lampyris_engine::{Challenges, Service};
 use rustls::server::ResolvesServerCert;
 
-use crate::{Options, StartError};
+use crate::{Options, StartError, Tls};
 
 /// Certificates from an authority, before the server has started.
 #[derive(Debug)]
@@ -24,7 +24,10 @@ impl Authority {
     pub(crate) fn prepare(options: &Options) -> Result<Option<Self>, StartError> {
         let Some(settings) = &options.acme else { return Ok(None) };
         let acme = Acme::new(settings.clone())?;
-        ensure_certificate(&settings.certificate, &settings.names, SystemTime::now())?;
+        // The server's own certificate is made by itself, and makes way for that of the authority.
+        if options.listeners.iter().any(|listener| matches!(listener.tls, Some(Tls::Files(_)))) {
+            ensure_certificate(&settings.certificate, &settings.names, SystemTime::now())?;
+        }
         let serving = serving(options, settings);
         let by_handshake = matches!(settings.challenge, Challenge::TlsAlpn01 { .. });
         Ok(Some(Self { acme, serving, by_handshake }))
