@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 use clap::{Args, Parser, Subcommand};
 use lampyris_server::{Addresses, HostName, Options, StartError, default_listeners};
 
+use crate::acme_args::AcmeArgs;
 use crate::configured::{self, Files};
 
 use crate::cert;
@@ -107,6 +108,9 @@ pub(crate) struct RunArgs {
     #[arg(long, hide = true, conflicts_with_all = ["port_offset", "web_ports"])]
     free_ports: bool,
 
+    #[command(flatten)]
+    acme: AcmeArgs,
+
     /// What to log: error, warn, info, debug, trace, or a list like info,lampyris_engine=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "LAMPYRIS_LOG")]
     pub(crate) log: String,
@@ -130,7 +134,9 @@ impl RunArgs {
             }
         }
         let addresses = Addresses::OfListeners { public_ip: self.public_ip, public_host: self.public_host.clone() };
-        Ok(Options { addresses, workers: self.workers(), ..Options::new(self.state_dir()?, listeners) })
+        let state_dir = self.state_dir()?;
+        let acme = self.acme.settings(&state_dir);
+        Ok(Options { addresses, acme, workers: self.workers(), ..Options::new(state_dir, listeners) })
     }
 
     fn workers(&self) -> u16 {
