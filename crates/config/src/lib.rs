@@ -6,23 +6,36 @@
 //! | file | module |
 //! | --- | --- |
 //! | `PhotonServer.config` | `instance`, `listener`, `tls`, `application` |
-//! | `Nameserver.xml.config`, `Master.xml.config`, `GameServer.xml.config` | `role`, `role_settings` |
+//! | `Nameserver.xml.config`, `Master.xml.config`, `GameServer.xml.config` | `role`, `role_file`, `role_settings` |
+//! | `Photon.NameServer.dll.config`, `Photon.LoadBalancing.dll.config` of version 4 | `dotnet` |
 //! | `Nameserver.json` | `region` |
+//! | `Workload.config`, `LoadBalancer.config` | `load` |
+//! | `plugin.config` | `plugin` |
+//! | `log4net.config` | `log4net` |
 //!
-//! Files are read through one function, so that a check needs no disk.
+//! [`changes`] compares two configurations, [`sample`] writes the built-in one. Files are read through one function, so that a check needs no disk.
 
 mod application;
+mod change;
 mod check;
+mod dotnet;
 mod files;
 mod finding;
 mod instance;
 mod json;
 mod listener;
+mod load;
+mod log4net;
+mod log_file;
+mod plugin;
 mod reference;
 mod region;
 mod role;
+mod role_file;
 mod role_settings;
+mod sample;
 mod settings;
+mod shipped;
 mod source;
 mod tls;
 mod value;
@@ -31,14 +44,22 @@ mod xml;
 use std::path::Path;
 
 pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
+pub use change::{Change, What, changes};
 pub use check::{Effective, Environment, File, MAX_FINDINGS, Origin};
 pub use files::read_file;
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, Subject};
 pub use instance::{Instance, InstanceSettings};
 pub use listener::{
     HttpSettings, Listener, ListenerKind, ListenerSettings, PolicySettings, Route, RouteSettings, SecurePort,
     TcpSettings,
 };
+pub use load::{
+    Controller, ControllerSettings, LevelBound, LevelSettings, LoadBalancer, LoadBalancerSettings, LoadInput, LoadLevel,
+    Ratio, WeightSettings, Workload,
+};
+pub use log_file::LogFile;
+pub use log4net::{LogLevel, LogLevels, Logger, LoggerSettings};
+pub use plugin::{Plugin, PluginSettings, PluginsSettings};
 pub use reference::reference;
 pub use region::Region;
 pub use role::{AuthProvider, GameServer, Master, NameServer};
@@ -46,7 +67,9 @@ pub use role_settings::{
     AuthProviderSettings, Authentication, CustomAuth, GameServerSettings, HttpQueue, MasterSettings,
     NameServerSettings, WebRpc,
 };
+pub use sample::{SampleFile, sample};
 pub use settings::{Key, Reload};
+pub use shipped::{is_shipped, missing_listeners};
 pub use source::{MAX_FILE_BYTES, Place};
 pub use tls::{Certificate, CertificateSettings, Tls, TlsSettings};
 pub use value::{
@@ -75,6 +98,8 @@ pub struct LoadOptions<'a> {
     pub instance: Option<&'a str>,
     /// Whether warnings are errors.
     pub strict: bool,
+    /// Whether plugins that cannot be loaded are left out with a warning.
+    pub ignore_plugins: bool,
 }
 
 /// What came of it.
@@ -97,7 +122,7 @@ impl Loaded {
 
 /// Loads the configuration that begins with the `PhotonServer.config` at `path`.
 pub fn load(path: &Path, options: LoadOptions<'_>, environment: Environment<'_>) -> Loaded {
-    let mut check = Check::new(environment, options.strict);
+    let mut check = Check::new(environment, options);
     let config = read_config(&mut check, path, options).ok();
     let effective = std::mem::take(&mut check.effective);
     let findings = check.into_findings();

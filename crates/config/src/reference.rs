@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::load::{ControllerSettings, LevelSettings, LoadBalancerSettings, WeightSettings};
+use crate::plugin::{PluginSettings, PluginsSettings};
 use crate::{
     ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings, CustomAuth,
     GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
@@ -30,6 +32,12 @@ pub fn reference() -> String {
         ("GameServer.xml.config", GameServerSettings::keys()),
         ("Master.xml.config, GameServer.xml.config: WebRPC", WebRpc::keys()),
         ("Nameserver.json: a node", Region::keys()),
+        ("Workload.config: a controller", ControllerSettings::keys()),
+        ("Workload.config: a level of a controller", LevelSettings::keys()),
+        ("LoadBalancer.config", LoadBalancerSettings::keys()),
+        ("LoadBalancer.config: the weight of a level", WeightSettings::keys()),
+        ("plugin.config", PluginsSettings::keys()),
+        ("plugin.config: a plugin", PluginSettings::keys()),
     ];
     let mut page = String::new();
     for (title, keys) in sections {
