@@ -133,10 +133,13 @@ fn take(
     };
     match known {
         Now::Named(new) => keep(new, text),
-        Now::InMilliseconds(new) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
-            keep(new, format!("{text}000"));
-        }
-        Now::InMilliseconds(new) => keep(new, text),
+        Now::InMilliseconds(new) => match text.parse().ok().and_then(|seconds: u32| seconds.checked_mul(1_000)) {
+            Some(milliseconds) => keep(new, milliseconds.to_string()),
+            None => {
+                check.reveal(&value_span);
+                check.fail(&value_span, format!("{name}: expected a whole number of seconds up to 2147483, got {text:?}"));
+            }
+        },
         Now::Unknown => keep(name, text),
         Now::Gone if name == "RedisDB" && !text.is_empty() => {
             let text = "RedisDB has no effect: this server keeps rooms in its own memory";

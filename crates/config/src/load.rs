@@ -238,7 +238,7 @@ pub(crate) fn read_workload(check: &mut Check<'_>, application: &Application, na
         }
         controllers.push((controller, item.name.span.clone()));
     }
-    if controllers.is_empty() {
+    if system.children("FeedbackControllers").all(|list| list.children.is_empty()) {
         check.warn(&system.name.span, "there is no controller in this file, so every server is at the lowest level");
     }
     Workload { controllers: controllers.into_iter().map(|(controller, _)| controller).collect() }

@@ -106,7 +106,7 @@ pub(crate) fn read(check: &mut Check<'_>, application: &Application) -> LogLevel
     }
     let role = application.role.name();
     for node in element.children("root") {
-        levels.root = level(check, node, &format!("log level of the {role}")).or(levels.root);
+        levels.root = level(check, node, &format!("log level of {role}")).or(levels.root);
     }
     for node in element.children("logger").chain(element.children("category")) {
         let Some(name) = node.attribute("name") else {
@@ -116,7 +116,7 @@ pub(crate) fn read(check: &mut Check<'_>, application: &Application) -> LogLevel
         };
         check.reveal(&name.value.span);
         let name = name.value.text.clone();
-        if let Some(level) = level(check, node, &format!("log level of the {role}'s {name}")) {
+        if let Some(level) = level(check, node, &format!("log level of {role}'s {name}")) {
             levels.loggers.push(Logger { name, level });
         }
     }
