@@ -210,6 +210,11 @@ impl<'e> Check<'e> {
         Told
     }
 
+    /// The files that were read.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.sources.iter().map(|source| source.path.clone()).collect()
+    }
+
     pub(crate) fn text(&self, file: usize) -> &str {
         self.sources.get(file).map_or("", |source| &source.text)
     }

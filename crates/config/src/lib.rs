@@ -41,7 +41,7 @@ mod tls;
 mod value;
 mod xml;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
 pub use change::{Change, What, changes};
@@ -111,6 +111,8 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// Every setting and its value, in the order of reading.
     pub effective: Vec<Effective>,
+    /// The files that were read.
+    pub files: Vec<PathBuf>,
 }
 
 impl Loaded {
@@ -125,9 +127,20 @@ pub fn load(path: &Path, options: LoadOptions<'_>, environment: Environment<'_>)
     let mut check = Check::new(environment, options);
     let config = read_config(&mut check, path, options).ok();
     let effective = std::mem::take(&mut check.effective);
+    let files = check.files();
     let findings = check.into_findings();
     let is_good = findings.iter().all(|finding| finding.severity < Severity::Error);
-    Loaded { config: config.filter(|_| is_good), findings, effective }
+    Loaded { config: config.filter(|_| is_good), findings, effective, files }
+}
+
+/// Where the core log of an instance goes, also when there are errors elsewhere; `None` if it has none, or if it cannot be
+/// told.
+pub fn log_file(path: &Path, options: LoadOptions<'_>, environment: Environment<'_>) -> Option<LogFile> {
+    let mut check = Check::new(environment, options);
+    let file = check.open(path).ok()??;
+    let root = check.parse_xml(file).ok()?;
+    let element = instance::choose(&mut check, &root, options.instance).ok()?;
+    instance::read(&mut check, element).log
 }
 
 fn read_config(check: &mut Check<'_>, path: &Path, options: LoadOptions<'_>) -> Result<Config, Told> {

@@ -7,6 +7,10 @@ use std::thread::available_parallelism;
 use clap::{Args, Parser, Subcommand};
 use lampyris_server::{HostName, Limits, Options, StartError, default_listeners};
 
+use crate::import::ImportArgs;
+use crate::logs::{LogArgs, LogsArgs};
+use crate::sample::ConfigCommand;
+
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
 /// Without a command it runs the server: NameServer, Master and Game in one process, over UDP, TCP, WebSocket and
@@ -29,6 +33,17 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
+    /// Look at a deployment of a Photon server: what is recognised, changed, ignored or not supported, and what to do next
+    #[command(after_help = "Exit codes: 0 it can be run as it is, 1 something to look at, 2 something to mend first\n\n\
+        Example: lampyris import deploy")]
+    Import(ImportArgs),
+    /// Write the built-in configuration as files, or print the values in effect
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show the newest log file of a server that runs with configuration files
+    #[command(after_help = "Exit codes: 0 shown, 1 there is no log, 2 wrong usage or a log that cannot be read\n\n\
+        Example: lampyris logs -f --config deploy/bin_Win64/PhotonServer.config")]
+    Logs(LogsArgs),
     /// Print the version
     Version,
 }
@@ -46,6 +61,10 @@ pub(crate) struct CheckConfigArgs {
     /// Take warnings for errors
     #[arg(long)]
     pub(crate) strict_config: bool,
+
+    /// Leave plugins out that cannot be loaded
+    #[arg(long)]
+    pub(crate) ignore_plugins: bool,
 
     /// Print each setting, its value and where it comes from
     #[arg(short, long)]
@@ -87,9 +106,8 @@ pub(crate) struct RunArgs {
     #[arg(long, hide = true, conflicts_with_all = ["port_offset", "web_ports"])]
     free_ports: bool,
 
-    /// What to log: error, warn, info, debug, trace, or a list like info,lampyris_engine=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info", env = "LAMPYRIS_LOG")]
-    pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
 }
 
 impl RunArgs {

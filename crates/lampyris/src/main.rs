@@ -5,13 +5,15 @@
 mod banner;
 mod check_config;
 mod cli;
+mod import;
+mod logs;
+mod sample;
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use lampyris_server::{RunError, Server};
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, RunArgs};
 
@@ -26,6 +28,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Config(command)) => sample::run(&command),
+        Some(Command::Logs(args)) => logs::run(&args),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
     }
@@ -33,20 +38,18 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> ExitCode {
     let color = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let filter = match EnvFilter::try_new(&args.log) {
-        Ok(filter) => filter,
-        Err(error) => {
-            let expected = "expected error, warn, info, debug, trace or a list like info,lampyris_engine=debug";
-            return fail(NOT_STARTED, &format!("--log {:?}: {error}; {expected}", args.log));
-        }
+    let logs = match args.logs.start(None, Vec::new()) {
+        Ok(logs) => logs,
+        Err(error) => return fail(NOT_STARTED, &error),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(color).init();
     let options = match args.options() {
         Ok(options) => options,
         Err(error) => return fail(NOT_STARTED, &error.to_string()),
     };
     let on_ready = |server: &Server| {
         let banner = banner::Banner { server, options: &options, color };
+        // What was logged until now stands before it.
+        logs.flush();
         // Nobody listening is no reason to stop.
         let _ = write!(stderr(), "{banner}");
         say(&format!("ready: {} addresses, {} workers", server.addresses().len(), options.workers));
