@@ -26,7 +26,7 @@ const ROLES: [(Role, &str, &str); 3] = [
 ];
 
 /// The vendor's own publisher of counters, which version 5 has no more.
-const COUNTER_PUBLISHER: &str = "CounterPublisher";
+pub(crate) const COUNTER_PUBLISHER: &str = "CounterPublisher";
 
 impl Role {
     /// Its name.

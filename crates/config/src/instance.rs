@@ -5,7 +5,7 @@ use crate::check::{Check, Told, attributes};
 use crate::finding::Severity;
 use crate::listener::{self, Listener, SecurePort};
 use crate::log_file::{self, LogFile};
-use crate::settings::{Case, Reader, settings};
+use crate::settings::{Case, Reader, Reload, settings};
 use crate::value::{EncryptionTypes, Milliseconds, Value as _};
 use crate::xml::Element;
 
@@ -212,7 +212,7 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
 fn read_settings(check: &mut Check<'_>, element: &Element, name: &str) -> (InstanceSettings, Option<LogFile>) {
     let folder = check.folder(element.name.span.file);
     let mut reader = Reader::new(check, "Instance", Case::Told, attributes(element));
-    reader.ignore(&["Name"]);
+    reader.take("Name", name.to_owned(), "the name of the element", Reload::Restart);
     let settings = InstanceSettings::read(&mut reader);
     reader.ignore(&IRRELEVANT);
     let bounds = [

@@ -13,12 +13,14 @@
 //! | `plugin.config` | `plugin` |
 //! | `log4net.config` | `log4net` |
 //!
-//! [`changes`] compares two configurations, [`sample`] writes the built-in one. Files are read through one function, so that a check needs no disk.
+//! [`changes`] compares two configurations, [`sample`] writes the built-in one. Files are read through one function, so that a
+//! check needs no disk.
 
 mod application;
 mod change;
 mod check;
 mod dotnet;
+mod effect;
 mod files;
 mod finding;
 mod instance;
@@ -46,6 +48,7 @@ use std::path::{Path, PathBuf};
 pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
 pub use change::{Change, What, changes};
 pub use check::{Effective, Environment, File, MAX_FINDINGS, Origin};
+pub use effect::not_in_effect;
 pub use files::read_file;
 pub use finding::{Finding, Severity, Subject};
 pub use instance::{Instance, InstanceSettings};

@@ -259,7 +259,7 @@ fn read_controller(check: &mut Check<'_>, element: &Element) -> Option<Controlle
             entries.retain(|entry| !entry.name.eq_ignore_ascii_case("name"));
         }
         let level = item.attribute("Level").map_or("", |level| level.value.text.as_str());
-        let mut reader = Reader::new(check, format!("{level} of controller {name}"), Case::Free, entries);
+        let mut reader = Reader::new(check, format!("controller {name} {level}"), Case::Free, entries);
         let one = LevelSettings::read(&mut reader);
         let spans = [reader.span("Level"), reader.span("Value"), reader.span("ValueDown")];
         reader.finish();
@@ -317,7 +317,7 @@ pub(crate) fn read_balancer(check: &mut Check<'_>, application: &Application) ->
     let mut seen: Vec<(LoadLevel, Span)> = Vec::new();
     for item in element.children("LoadBalancerWeights").flat_map(|list| &list.children) {
         let level = item.attribute("Level").map_or("", |level| level.value.text.as_str());
-        let of = format!("weight of {level}");
+        let of = format!("weight {level}");
         let mut reader = Reader::new(check, of, Case::Free, attributes(item));
         let WeightSettings { level, weight } = WeightSettings::read(&mut reader);
         let is_whole = reader.span("Level").is_some() && reader.span("Value").is_some();

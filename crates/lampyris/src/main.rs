@@ -5,6 +5,7 @@
 mod banner;
 mod check_config;
 mod cli;
+mod configured;
 mod import;
 mod logs;
 mod sample;
@@ -38,13 +39,17 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> ExitCode {
     let color = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let logs = match args.logs.start(None, Vec::new()) {
+    let checked = match args.files().map(|files| configured::read(&files)).transpose() {
+        Ok(checked) => checked,
+        Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
+    };
+    let logs = match args.logs.start(checked.as_ref().map(|checked| &checked.config), Vec::new()) {
         Ok(logs) => logs,
         Err(error) => return fail(NOT_STARTED, &error),
     };
-    let options = match args.options() {
+    let options = match args.options(checked.as_ref()) {
         Ok(options) => options,
-        Err(error) => return fail(NOT_STARTED, &error.to_string()),
+        Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
     let on_ready = |server: &Server| {
         let banner = banner::Banner { server, options: &options, color };
