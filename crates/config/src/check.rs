@@ -32,6 +32,18 @@ pub struct Environment<'e> {
     pub variable: &'e dyn Fn(&str) -> Option<String>,
 }
 
+impl Effective {
+    /// What the setting belongs to.
+    pub fn owner(&self) -> &str {
+        &self.owner.name
+    }
+
+    /// Its name without what it belongs to.
+    pub fn key(&self) -> &str {
+        self.setting.strip_prefix(self.owner()).map_or("", str::trim_start)
+    }
+}
+
 impl std::fmt::Debug for Environment<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Environment")
@@ -231,6 +243,18 @@ impl<'e> Check<'e> {
             None => return Err(Told),
         };
         parsed.map_err(|error| self.syntax(file, error))
+    }
+
+    /// As [`Check::parse_xml`], for a file that the server can do without: what is wrong with its form is no error.
+    pub(crate) fn parse_dispensable_xml(&mut self, file: usize, instead: &str) -> Result<Element, Told> {
+        let parsed = match self.sources.get(file) {
+            Some(source) => xml::parse(source, file),
+            None => return Err(Told),
+        };
+        parsed.map_err(|error| {
+            self.warn(&Span { file, range: error.span }, format!("{}; {instead}", error.text));
+            Told
+        })
     }
 
     pub(crate) fn syntax(&mut self, file: usize, error: SyntaxError) -> Told {

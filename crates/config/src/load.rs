@@ -4,9 +4,11 @@
 //! A server is at one level of each controller. It rises while the input is over `Value` of the level and falls while the
 //! input is under `ValueDown`; the highest level of all controllers counts.
 
+use std::path::PathBuf;
+
 use crate::application::Application;
 use crate::check::{Check, attributes};
-use crate::role_file::{common_places, open_xml};
+use crate::role_file::common_places;
 use crate::settings::{Case, Reader, settings};
 use crate::source::Span;
 use crate::value::Value;
@@ -341,9 +343,11 @@ pub(crate) fn read_balancer(check: &mut Check<'_>, application: &Application) ->
     balancer
 }
 
-/// The element of this name: the outermost one, or in `root`.
-fn open(check: &mut Check<'_>, places: &[std::path::PathBuf], name: &str) -> Option<Element> {
-    let root = open_xml(check, places).ok().flatten()?;
+/// The element of this name in the first file that is there: the outermost one, or in `root`. A file that is not well
+/// formed is as good as none: the vendor ships one, and its server starts with it.
+fn open(check: &mut Check<'_>, places: &[PathBuf], name: &str) -> Option<Element> {
+    let file = places.iter().find_map(|path| check.open(path).transpose())?.ok()?;
+    let root = check.parse_dispensable_xml(file, "nothing of this file has an effect, and the built-in levels hold").ok()?;
     if root.is(name) {
         return Some(root);
     }

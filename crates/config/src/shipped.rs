@@ -27,7 +27,7 @@ const LISTENERS: [(&str, &str, &str); 13] = [
 ];
 
 /// Values that are not those that hold without a file.
-const VALUES: [(&str, &str); 28] = [
+const VALUES: [(&str, &str); 29] = [
     ("Instance DisplayName", "\"LoadBalancing (MyCloud)\""),
     ("Applications Default", "\"NameServer\""),
     ("Application Master BaseDirectory", "\"LoadBalancing\\\\Master\""),
@@ -54,6 +54,7 @@ const VALUES: [(&str, &str); 28] = [
     ("Game GameServer/Limits/Inbound/EventCache/ActorEventsCount", "10000"),
     ("Game GameServer/WorkloadConfigFile", "\"Workload.1Gbps.config\""),
     // Version 4.
+    ("Game GameServer/HttpQueueSettings/QueueTimeout", "50000"),
     ("Game GameServer/HttpQueueSettings/HttpRequestTimeout", "10000"),
     ("Master Master/UseLegacyLobbies", "false"),
     ("Master Master/OnlyLogQueryDataErrors", "true"),
@@ -78,20 +79,15 @@ pub fn is_shipped(one: &Effective) -> bool {
     value == default || known() || of_listener(one).unwrap_or(false) || of_load(one).unwrap_or(false)
 }
 
-/// The name of a setting without what it belongs to.
-fn key(one: &Effective) -> &str {
-    one.setting.strip_prefix(one.owner.name.as_str()).map_or("", str::trim_start)
-}
-
 fn of_listener(one: &Effective) -> Option<bool> {
-    let owner = one.owner.name.as_str();
+    let owner = one.owner();
     if let Some(name) = owner.strip_prefix("Application ") {
         // Version 4 ships one that nobody misses.
-        return Some(name == COUNTER_PUBLISHER || key(one) == "Name" && one.value == format!("{name:?}"));
+        return Some(name == COUNTER_PUBLISHER || one.key() == "Name" && one.value == format!("{name:?}"));
     }
     if let Some((url, port)) = owner.strip_prefix("Route ").and_then(|route| route.split_once(" of ")) {
         let (.., application) = LISTENERS.iter().find(|(kind, known, _)| *kind == "HTTPListener" && *known == port)?;
-        return Some(match key(one) {
+        return Some(match one.key() {
             "Url" => ["/*", "/+"].contains(&url),
             "OverrideApplication" => one.value == format!("{application:?}"),
             "PeerType" => one.value == "\"WebSocket\"",
@@ -103,7 +99,7 @@ fn of_listener(one: &Effective) -> Option<bool> {
     // Version 4 has the same ports.
     let kind = if kind == "WebSocketListener" { "HTTPListener" } else { kind };
     let (.., application) = LISTENERS.iter().find(|(known, number, _)| *known == kind && *number == port)?;
-    Some(match key(one) {
+    Some(match one.key() {
         "Port" | "Name" => true,
         "OverrideApplication" => one.value == format!("{application:?}"),
         "InactivityTimeout" => one.value == "10000",
@@ -115,19 +111,19 @@ fn of_listener(one: &Effective) -> Option<bool> {
 /// Levels and weights: the tables go up by 10 percent, 1 MiB or 10 MiB.
 fn of_load(one: &Effective) -> Option<bool> {
     const STEPS: [u32; 3] = [10, 1024 * 1024, 10 * 1024 * 1024];
-    let owner = one.owner.name.as_str();
+    let owner = one.owner();
     if let Some(level) = owner.strip_prefix("weight ") {
         let weight = *LoadBalancer::default().weights.get(usize::from(LoadLevel::parse(level)?.number()))?;
-        return Some(key(one) == "Level" || one.value == weight.to_string());
+        return Some(one.key() == "Level" || one.value == weight.to_string());
     }
     if owner.starts_with("log level of ") {
         return Some(one.value == "info");
     }
     let Some((_, level)) = owner.strip_prefix("controller ")?.split_once(' ') else {
-        return Some(key(one) == "Name");
+        return Some(one.key() == "Name");
     };
     let level = u32::from(LoadLevel::parse(level)?.number());
-    Some(match key(one) {
+    Some(match one.key() {
         "Value" => STEPS.iter().any(|step| {
             let value = step * (level + 1);
             one.value == value.to_string() || (level == 9 && one.value == (value + step).to_string())
@@ -141,7 +137,7 @@ pub fn missing_listeners(effective: &[Effective]) -> Vec<String> {
     let has = |kind: &str, port: &str| {
         let kinds = if kind == "HTTPListener" { &["HTTPListener", "WebSocketListener"][..] } else { &[kind] };
         effective.iter().any(|one| {
-            one.owner.name.split_once(' ').is_some_and(|(known, number)| kinds.contains(&known) && number == port)
+            one.owner().split_once(' ').is_some_and(|(known, number)| kinds.contains(&known) && number == port)
         })
     };
     let missing = LISTENERS.iter().filter(|(kind, port, _)| !has(kind, port));

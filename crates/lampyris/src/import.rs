@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 it can be run as it is, 1 there is something to look at, 2 there is something to mend first.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufWriter, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
@@ -126,9 +127,11 @@ impl Report<'_> {
             return writeln!(out, "\nChanged from what is shipped: nothing");
         }
         writeln!(out, "\nChanged from what is shipped")?;
-        for one in changed {
-            let Origin::File(place) = &one.origin else { continue };
-            writeln!(out, "  {} = {}  ({}:{})", one.setting, one.value, self.short(&place.file), place.line)?;
+        for settings in changed.chunk_by(|one, other| is_item(one) && one.owner() == other.owner()) {
+            let Some(first) = settings.first() else { continue };
+            let Origin::File(place) = &first.origin else { continue };
+            let shown = settings.iter().map(|one| format!("{} = {}", one.key(), one.value)).collect::<Vec<_>>().join(", ");
+            writeln!(out, "  {} {shown}  ({}:{})", first.owner(), self.short(&place.file), place.line)?;
         }
         for listener in missing {
             writeln!(out, "  {listener}: not there")?;
@@ -141,14 +144,17 @@ impl Report<'_> {
             Origin::Ignored(place) => Some((one, place)),
             Origin::File(_) | Origin::Default(_) => None,
         });
-        let ignored: Vec<_> = ignored.collect();
+        let mut by_file: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
+        for (one, place) in ignored {
+            by_file.entry(&place.file).or_default().push(&one.setting);
+        }
         let files = self.other_files();
-        if ignored.is_empty() && files.is_empty() {
+        if by_file.is_empty() && files.is_empty() {
             return Ok(());
         }
         writeln!(out, "\nIgnored, because it has no meaning here")?;
-        for (one, place) in ignored {
-            writeln!(out, "  {}  ({}:{})", one.setting, self.short(&place.file), place.line)?;
+        for (path, settings) in by_file {
+            writeln!(out, "  {}: {}", self.short(path), settings.join(", "))?;
         }
         for (path, why) in files {
             writeln!(out, "  {}: {why}", self.short(&path))?;
@@ -211,7 +217,7 @@ impl Report<'_> {
         writeln!(out, "    $password = Read-Host -AsSecureString")?;
         writeln!(out, "    Export-PfxCertificate -Cert PSPATH -FilePath photon.pfx -Password $password")?;
         writeln!(out, "  Here, with the file copied:")?;
-        writeln!(out, "    openssl pkcs12 -in photon.pfx -nodes -out {}", pem.display())
+        writeln!(out, "    lampyris cert import --pfx photon.pfx --out {}", pem.display())
     }
 
     fn next(&self, out: &mut impl Write) -> io::Result<()> {
@@ -233,6 +239,11 @@ impl Report<'_> {
     }
 }
 
+/// Whether a setting belongs to something that is told as a whole.
+fn is_item(one: &Effective) -> bool {
+    ["AuthProvider ", "Plugin ", "region "].iter().any(|kind| one.owner().starts_with(kind))
+}
+
 /// What becomes of a file that no configuration names; `None` if nobody will wonder.
 fn meaning_of(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_str()?.to_lowercase();
@@ -241,6 +252,9 @@ fn meaning_of(path: &Path) -> Option<&'static str> {
     }
     if name.starts_with("prediction") && name.ends_with(".config") {
         return Some("load is not predicted");
+    }
+    if name == "photonserver.config" {
+        return Some("another configuration of the same deployment");
     }
     if name == "log4net.config" || name == "plugin.config" {
         return Some("no application that is run here reads it");
