@@ -108,10 +108,10 @@ fn read_section(check: &mut Check<'_>, element: &Element, role: Role, entries: &
             check.fail(&setting.name.span, text);
             continue;
         };
-        let (text, span) = value.text.as_ref().map_or_else(
-            || (String::new(), value.name.span.clone()),
-            |text| (text.text.clone(), text.span.clone()),
-        );
+        let (text, span) = value
+            .text
+            .as_ref()
+            .map_or_else(|| (String::new(), value.name.span.clone()), |text| (text.text.clone(), text.span.clone()));
         let known = now(section, role, &name.value.text);
         take(check, known, &name.value.text, &name.value.span, (text, span), entries);
     }
@@ -129,7 +129,12 @@ fn take(
     // The name of a setting stands where elsewhere values stand; it is no secret.
     check.reveal(name_span);
     let mut keep = |new: &str, value: String| {
-        entries.push(Entry { name: new.to_owned(), name_span: name_span.clone(), value, value_span: value_span.clone() });
+        entries.push(Entry {
+            name: new.to_owned(),
+            name_span: name_span.clone(),
+            value,
+            value_span: value_span.clone(),
+        });
     };
     match known {
         Now::Named(new) => keep(new, text),
@@ -137,7 +142,10 @@ fn take(
             Some(milliseconds) => keep(new, milliseconds.to_string()),
             None => {
                 check.reveal(&value_span);
-                check.fail(&value_span, format!("{name}: expected a whole number of seconds up to 2147483, got {text:?}"));
+                check.fail(
+                    &value_span,
+                    format!("{name}: expected a whole number of seconds up to 2147483, got {text:?}"),
+                );
             }
         },
         Now::Unknown => keep(name, text),
@@ -153,7 +161,9 @@ fn now(section: Section, role: Role, name: &str) -> Now {
     match (section, role) {
         (Section::Authentication, _) => of_authentication(role, name),
         (Section::Common, _) => match name {
-            "EnablePerformanceCounters" if role != Role::NameServer => Now::Named("LoadBalancing/EnablePerformanceCounters"),
+            "EnablePerformanceCounters" if role != Role::NameServer => {
+                Now::Named("LoadBalancing/EnablePerformanceCounters")
+            }
             "NodesFileName" | "NodesFilePath" | "EnablePerformanceCounters" => Now::Gone,
             _ => Now::Unknown,
         },

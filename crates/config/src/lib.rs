@@ -57,8 +57,8 @@ pub use listener::{
     TcpSettings,
 };
 pub use load::{
-    Controller, ControllerSettings, LevelBound, LevelSettings, LoadBalancer, LoadBalancerSettings, LoadInput, LoadLevel,
-    Ratio, WeightSettings, Workload,
+    Controller, ControllerSettings, LevelBound, LevelSettings, LoadBalancer, LoadBalancerSettings, LoadInput,
+    LoadLevel, Ratio, WeightSettings, Workload,
 };
 pub use log_file::LogFile;
 pub use log4net::{LogLevel, LogLevels, Logger, LoggerSettings};

@@ -347,7 +347,8 @@ pub(crate) fn read_balancer(check: &mut Check<'_>, application: &Application) ->
 /// formed is as good as none: the vendor ships one, and its server starts with it.
 fn open(check: &mut Check<'_>, places: &[PathBuf], name: &str) -> Option<Element> {
     let file = places.iter().find_map(|path| check.open(path).transpose())?.ok()?;
-    let root = check.parse_dispensable_xml(file, "nothing of this file has an effect, and the built-in levels hold").ok()?;
+    let root =
+        check.parse_dispensable_xml(file, "nothing of this file has an effect, and the built-in levels hold").ok()?;
     if root.is(name) {
         return Some(root);
     }
@@ -377,7 +378,10 @@ mod tests {
         let workload = Workload::default();
         for controller in &workload.controllers {
             for pair in controller.bounds.windows(2) {
-                assert!(pair[1].falls_under < pair[0].rises_over && pair[0].rises_over < pair[1].rises_over, "{pair:?}");
+                assert!(
+                    pair[1].falls_under < pair[0].rises_over && pair[0].rises_over < pair[1].rises_over,
+                    "{pair:?}"
+                );
             }
         }
         let cpu = &workload.controllers[0].bounds;

@@ -36,9 +36,7 @@ fn file_names(role: Role) -> &'static [(&'static str, Form)] {
             ("MasterServer.xml.config", Form::Photon),
             ("Photon.LoadBalancing.dll.config", Form::DotNet),
         ],
-        Role::Game => {
-            &[("GameServer.xml.config", Form::Photon), ("Photon.LoadBalancing.dll.config", Form::DotNet)]
-        }
+        Role::Game => &[("GameServer.xml.config", Form::Photon), ("Photon.LoadBalancing.dll.config", Form::DotNet)],
     }
 }
 

@@ -175,7 +175,9 @@ fn web_listeners(web: Web) -> String {
         }
         Web::Secure => {
             text.push_str(&plain);
-            text.push_str("\n      <!-- Secure WebSocket, with certificate and key in certs/server.pem beside this file -->\n");
+            text.push_str(
+                "\n      <!-- Secure WebSocket, with certificate and key in certs/server.pem beside this file -->\n",
+            );
             text.push_str(&secure);
             text.push('\n');
             text.push_str(&one_port_comment());
@@ -225,7 +227,9 @@ fn one_port() -> String {
 
 /// One region, whose Master is in the same process.
 fn regions() -> String {
-    let mut text = "// Regions that clients can choose, and the address of the Master of each.\n{\n  \"Nodes\": [\n    {\n".to_owned();
+    let mut text =
+        "// Regions that clients can choose, and the address of the Master of each.\n{\n  \"Nodes\": [\n    {\n"
+            .to_owned();
     let own = [("Region", "\"local\""), ("IpAddress", "\"127.0.0.1\""), ("Hostname", "\"localhost\"")];
     for key in Region::keys() {
         let _ = writeln!(text, "      // {}", key.meaning);

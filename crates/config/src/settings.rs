@@ -124,13 +124,7 @@ impl<'c, 'e> Reader<'c, 'e> {
         found.map(|(entry, _)| entry.value_span.clone())
     }
 
-    pub(crate) fn take<T: Value>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        reason: &'static str,
-        reload: Reload,
-    ) -> T {
+    pub(crate) fn take<T: Value>(&mut self, key: &'static str, default: T, reason: &'static str, reload: Reload) -> T {
         let name = format!("{}{key}", self.prefix);
         let claimed = self.claim(&name);
         self.known.push(name.clone());

@@ -36,8 +36,10 @@ pub(crate) enum Command {
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
     /// Look at a deployment of a Photon server: what is recognised, changed, ignored or not supported, and what to do next
-    #[command(after_help = "Exit codes: 0 it can be run as it is, 1 something to look at, 2 something to mend first\n\n\
-        Example: lampyris import deploy")]
+    #[command(
+        after_help = "Exit codes: 0 it can be run as it is, 1 something to look at, 2 something to mend first\n\n\
+        Example: lampyris import deploy"
+    )]
     Import(ImportArgs),
     /// Write the built-in configuration as files, or print the values in effect
     #[command(subcommand)]

@@ -34,8 +34,7 @@ pub(crate) struct Checked {
 
 /// Reads the files. The errors are told as they are, one text each.
 pub(crate) fn read(files: &Files<'_>) -> Result<Checked, Vec<String>> {
-    let options =
-        LoadOptions { instance: files.instance, strict: files.strict, ignore_plugins: files.ignore_plugins };
+    let options = LoadOptions { instance: files.instance, strict: files.strict, ignore_plugins: files.ignore_plugins };
     let variable = |name: &str| std::env::var(name).ok();
     let mut loaded = load(files.config, options, Environment { read: &read_file, variable: &variable });
     match loaded.config.take() {

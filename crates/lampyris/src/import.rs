@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use lampyris_config::{
-    Effective, Environment, LoadOptions, Loaded, Origin, Severity, Subject, is_shipped, load, missing_listeners, read_file,
+    Effective, Environment, LoadOptions, Loaded, Origin, Severity, Subject, is_shipped, load, missing_listeners,
+    read_file,
 };
 
 use crate::check_config::exit_code;
@@ -130,7 +131,8 @@ impl Report<'_> {
         for settings in changed.chunk_by(|one, other| is_item(one) && one.owner() == other.owner()) {
             let Some(first) = settings.first() else { continue };
             let Origin::File(place) = &first.origin else { continue };
-            let shown = settings.iter().map(|one| format!("{} = {}", one.key(), one.value)).collect::<Vec<_>>().join(", ");
+            let shown =
+                settings.iter().map(|one| format!("{} = {}", one.key(), one.value)).collect::<Vec<_>>().join(", ");
             writeln!(out, "  {} {shown}  ({}:{})", first.owner(), self.short(&place.file), place.line)?;
         }
         for listener in missing {
@@ -206,14 +208,21 @@ impl Report<'_> {
 
     /// How a certificate gets out of the store that version 4 takes it from.
     fn windows_store(&self, out: &mut impl Write) -> io::Result<()> {
-        let of_store = |one: &&Effective| ["StoreName", "CertificateName"].iter().any(|name| one.setting.ends_with(name));
+        let of_store =
+            |one: &&Effective| ["StoreName", "CertificateName"].iter().any(|name| one.setting.ends_with(name));
         let missing = self.loaded.findings.iter().any(|one| one.subject == Subject::Certificate);
         if !missing || !self.loaded.effective.iter().any(|one| of_store(&one)) {
             return Ok(());
         }
         let pem = self.main.with_file_name("certs").join("server.pem");
-        writeln!(out, "\n  The certificate is in the store of the Windows machine. There, in PowerShell as administrator:")?;
-        writeln!(out, "    Get-ChildItem Cert:\\LocalMachine\\My, Cert:\\CurrentUser\\My | Format-List Subject, PSPath")?;
+        writeln!(
+            out,
+            "\n  The certificate is in the store of the Windows machine. There, in PowerShell as administrator:"
+        )?;
+        writeln!(
+            out,
+            "    Get-ChildItem Cert:\\LocalMachine\\My, Cert:\\CurrentUser\\My | Format-List Subject, PSPath"
+        )?;
         writeln!(out, "    $password = Read-Host -AsSecureString")?;
         writeln!(out, "    Export-PfxCertificate -Cert PSPATH -FilePath photon.pfx -Password $password")?;
         writeln!(out, "  Here, with the file copied:")?;
@@ -231,11 +240,15 @@ impl Report<'_> {
             writeln!(out, "  put the certificates where the listeners look for them")?;
         }
         match self.loaded.worst() {
-            Some(Severity::Error) => writeln!(out, "  mend the errors above, then: lampyris check-config --config {config}")?,
+            Some(Severity::Error) => {
+                writeln!(out, "  mend the errors above, then: lampyris check-config --config {config}")?
+            }
             _ => writeln!(out, "  lampyris check-config --config {config}")?,
         }
         writeln!(out, "  lampyris doctor --config {config}")?;
-        writeln!(out, "  lampyris run --config {config}")
+        let plugins = self.loaded.config.iter().filter_map(|config| config.game_server.as_ref());
+        let has_code = plugins.flat_map(|game| &game.plugins).any(|plugin| !plugin.is_web_hooks());
+        writeln!(out, "  lampyris run --config {config}{}", if has_code { " --ignore-plugins" } else { "" })
     }
 }
 

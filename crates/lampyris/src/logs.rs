@@ -224,7 +224,8 @@ mod tests {
             loggers: vec![logger("OperationData", LogLevel::Info), logger("ExitGames", LogLevel::Off)],
         };
         let text = of_levels(&[&game, &master]);
-        let expected = "info,lampyris_engine=warn,lampyris_engine::inbound=debug,lampyris_server::net=off,lampyris_transport=off";
+        let expected =
+            "info,lampyris_engine=warn,lampyris_engine::inbound=debug,lampyris_server::net=off,lampyris_transport=off";
         assert_eq!(text, expected);
         assert!(EnvFilter::try_new(text).is_ok());
     }

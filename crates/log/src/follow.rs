@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn the_newest_file_is_that_of_the_last_day_and_has_the_right_name() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["A-20270130.log", "A-20270131.log", "A-20270201.txt", "A-2027.log", "A-B-20280101.log", "B-20280101.log"]
+        for name in
+            ["A-20270130.log", "A-20270131.log", "A-20270201.txt", "A-2027.log", "A-B-20280101.log", "B-20280101.log"]
         {
             append(&folder.path().join(name), "");
         }

@@ -103,7 +103,11 @@ pub fn start(options: Options) -> io::Result<Logs> {
     layers.push(match options.format {
         Format::Text { color } => {
             // A log that fails is counted by its spool; the library would panic when it cannot write of it.
-            tracing_subscriber::fmt::layer().with_ansi(color).with_writer(stderr.clone()).log_internal_errors(false).boxed()
+            tracing_subscriber::fmt::layer()
+                .with_ansi(color)
+                .with_writer(stderr.clone())
+                .log_internal_errors(false)
+                .boxed()
         }
         Format::Json => LineLayer { form: form::json, spool: stderr.clone() }.boxed(),
         Format::Vendor => LineLayer { form: form::vendor, spool: stderr.clone() }.boxed(),

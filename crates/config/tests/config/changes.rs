@@ -58,13 +58,13 @@ fn a_changed_secret_is_told_without_it() {
 
 #[test]
 fn listeners_and_regions_come_and_go_as_a_whole() {
-    let changes = told(&[
-        (MAIN, "Port=\"5058\"", "Port=\"6058\""),
-        (NAMESERVER_JSON, "\"us\"", "\"asia\""),
-    ]);
+    let changes = told(&[(MAIN, "Port=\"5058\"", "Port=\"6058\""), (NAMESERVER_JSON, "\"us\"", "\"asia\"")]);
     let place = |line: usize, column: usize| format!("({MAIN}:{line}:{column})");
     assert_eq!(changes.len(), 4, "{changes:?}");
-    assert!(changes[0].starts_with("UDPListener 6058: added") && changes[0].ends_with("at the next start"), "{changes:?}");
+    assert!(
+        changes[0].starts_with("UDPListener 6058: added") && changes[0].ends_with("at the next start"),
+        "{changes:?}"
+    );
     assert!(changes[0].contains(&place(14, 31)), "{changes:?}");
     assert!(changes[1].starts_with("region asia: added"), "{changes:?}");
     assert!(changes[2].starts_with("UDPListener 5058: removed"), "{changes:?}");

@@ -39,7 +39,8 @@ fn every_broken_file_is_reported_at_the_right_place() {
         let [name, severity, place, part] = line.splitn(4, " | ").collect::<Vec<_>>().try_into().expect(line);
         let mut deployment = Deployment::v5();
         // A file of version 4 counts where there is none of version 5.
-        for (old, new) in [(NAMESERVER_DOT_NET, NAMESERVER_XML), (MASTER_DOT_NET, MASTER_XML), (GAME_DOT_NET, GAME_XML)] {
+        for (old, new) in [(NAMESERVER_DOT_NET, NAMESERVER_XML), (MASTER_DOT_NET, MASTER_XML), (GAME_DOT_NET, GAME_XML)]
+        {
             if place_of(name) == old {
                 deployment.0.remove(std::path::Path::new(new));
             }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use crate::common::{
-    Deployment, GAME_XML, LOAD_BALANCER, LOG4NET, MAIN, MASTER_XML, NAMESERVER_JSON, NAMESERVER_XML, PLUGIN, WORKLOAD, text_of,
+    Deployment, GAME_XML, LOAD_BALANCER, LOG4NET, MAIN, MASTER_XML, NAMESERVER_JSON, NAMESERVER_XML, PLUGIN, WORKLOAD,
+    text_of,
 };
 
 const FILES: [&str; 5] = [MAIN, NAMESERVER_JSON, NAMESERVER_XML, MASTER_XML, GAME_XML];

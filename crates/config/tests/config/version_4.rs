@@ -42,7 +42,11 @@ fn settings_of_version_4_hold_under_their_new_names() {
     assert_eq!(game.settings.connect_retry_interval.get(), Duration::from_secs(7));
     assert_eq!(game.settings.public_host_name, "play.example.org");
     assert_eq!(game.settings.cache_events, 2_000);
-    assert_eq!(game.settings.max_empty_room_ttl.get(), Duration::from_secs(60), "the Master's copy is not the game server's");
+    assert_eq!(
+        game.settings.max_empty_room_ttl.get(),
+        Duration::from_secs(60),
+        "the Master's copy is not the game server's"
+    );
     assert_eq!(game.http_queue.queue_timeout.get(), Duration::from_secs(50));
     assert!(!game.web_rpc.enabled);
 }
