@@ -239,12 +239,8 @@ impl Report<'_> {
         if has(Subject::Certificate) {
             writeln!(out, "  put the certificates where the listeners look for them")?;
         }
-        match self.loaded.worst() {
-            Some(Severity::Error) => {
-                writeln!(out, "  mend the errors above, then: lampyris check-config --config {config}")?
-            }
-            _ => writeln!(out, "  lampyris check-config --config {config}")?,
-        }
+        let first = if self.loaded.worst() == Some(Severity::Error) { "mend the errors above, then: " } else { "" };
+        writeln!(out, "  {first}lampyris check-config --config {config}")?;
         writeln!(out, "  lampyris doctor --config {config}")?;
         let plugins = self.loaded.config.iter().filter_map(|config| config.game_server.as_ref());
         let has_code = plugins.flat_map(|game| &game.plugins).any(|plugin| !plugin.is_web_hooks());
