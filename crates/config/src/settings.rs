@@ -240,8 +240,10 @@ impl<'c, 'e> Reader<'c, 'e> {
 
     /// Tells what nobody took.
     pub(crate) fn finish(self) {
-        let known = self.known.as_slice();
-        for (entry, _) in self.entries.iter().filter(|(entry, used)| !used && !is_empty_group(entry, known)) {
+        for (entry, _) in self.entries.iter().filter(|(_, used)| !used) {
+            if entry.value.is_empty() && self.known.iter().any(|known| is_within(known, &entry.name)) {
+                continue;
+            }
             let near = nearest(&entry.name, self.known.iter().map(String::as_str));
             let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
             let text = format!("unknown setting {:?} of {}{hint}", entry.name, self.of);
@@ -250,9 +252,8 @@ impl<'c, 'e> Reader<'c, 'e> {
     }
 }
 
-/// Whether an entry is an element without content that could hold settings; shipped files have some.
-fn is_empty_group(entry: &Entry, known: &[String]) -> bool {
-    let mut prefix = entry.name.to_lowercase();
-    prefix.push('/');
-    entry.value.is_empty() && known.iter().any(|known| known.to_lowercase().starts_with(&prefix))
+/// Whether a setting belongs to a section, which may be empty.
+fn is_within(setting: &str, section: &str) -> bool {
+    let start = setting.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section));
+    start && setting.get(section.len()..).is_some_and(|rest| rest.starts_with('/'))
 }

@@ -7,8 +7,8 @@ use std::thread::available_parallelism;
 use clap::{Args, Parser, Subcommand};
 use lampyris_server::{Addresses, HostName, Options, StartError, default_listeners};
 
+use crate::cert;
 use crate::configured::{self, Checked, Files};
-
 use crate::import::ImportArgs;
 use crate::logs::{LogArgs, LogsArgs};
 use crate::sample::ConfigCommand;
@@ -48,6 +48,9 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 shown, 1 there is no log, 2 wrong usage or a log that cannot be read\n\n\
         Example: lampyris logs -f --config deploy/bin_Win64/PhotonServer.config")]
     Logs(LogsArgs),
+    /// Make, judge, trust and convert certificates
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// Print the version
     Version,
 }
@@ -165,11 +168,7 @@ impl RunArgs {
     }
 
     fn state_dir(&self) -> Result<PathBuf, Error> {
-        let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state_dir = self.state_dir.clone().or_else(|| {
-            default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
-        });
-        state_dir.ok_or(Error::NoStateDir)
+        state_dir(self.state_dir.as_ref())
     }
 }
 
@@ -195,6 +194,14 @@ impl std::fmt::Display for Error {
             Self::Start(error) => error.fmt(f),
         }
     }
+}
+
+/// The folder for certificates and secrets.
+pub(crate) fn state_dir(given: Option<&PathBuf>) -> Result<PathBuf, Error> {
+    let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let is_root = rustix::process::geteuid().is_root();
+    let default = || default_state_dir(is_root, env_path("XDG_STATE_HOME"), env_path("HOME"));
+    given.cloned().or_else(default).ok_or(Error::NoStateDir)
 }
 
 /// The system's folder for root, else the user's own.

@@ -3,6 +3,7 @@
 //! Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong usage or not started.
 
 mod banner;
+mod cert;
 mod check_config;
 mod cli;
 mod configured;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Config(command)) => sample::run(&command),
         Some(Command::Logs(args)) => logs::run(&args),
+        Some(Command::Cert(command)) => cert::run(&command),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
     }
@@ -70,6 +72,10 @@ fn say(line: &str) {
     let mut stdout = stdout();
     // A closed pipe is the reader's choice.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+fn warn(text: &str) {
+    let _ = writeln!(stderr(), "warning: {text}");
 }
 
 fn fail(code: u8, error: &str) -> ExitCode {
