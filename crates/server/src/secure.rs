@@ -11,6 +11,7 @@ use lampyris_tls::{
     server_config_for,
 };
 use rustls::ServerConfig;
+use rustls::server::ResolvesServerCert;
 
 use crate::net::bind::BoundAddress;
 use crate::{Addresses, CertificateFiles, HostName, Listener, Options, StartError, Tls, TlsFiles, host};
@@ -57,7 +58,9 @@ pub(crate) struct Loaded {
 }
 
 /// Reads every certificate. What is wrong is told of all listeners at once; no listener does without.
-pub(crate) fn load(options: &Options) -> Result<Secured, StartError> {
+///
+/// With `challenges` every listener answers an authority that asks in a handshake.
+pub(crate) fn load(options: &Options, challenges: Option<&Arc<dyn ResolvesServerCert>>) -> Result<Secured, StartError> {
     let is_own = |listener: &Listener| matches!(listener.tls, Some(Tls::Own));
     let own = options.listeners.iter().any(is_own).then(|| load_own(options)).transpose()?;
     let mut loaded: Vec<Result<Option<Loaded>, String>> = Vec::with_capacity(options.listeners.len());
@@ -67,8 +70,8 @@ pub(crate) fn load(options: &Options) -> Result<Secured, StartError> {
         let one = match (&listener.tls, earlier) {
             (_, Some((_, earlier))) => earlier.clone(),
             (None, None) => Ok(None),
-            (Some(Tls::Own), None) => own.as_ref().map(load_single).transpose().map_err(|error| error.to_string()),
-            (Some(Tls::Files(files)), None) => load_files(files).map(Some).map_err(|error| error.to_string()),
+            (Some(Tls::Own), None) => own.as_ref().map(|own| load_single(own, challenges)).transpose().map_err(|error| error.to_string()),
+            (Some(Tls::Files(files)), None) => load_files(files, challenges).map(Some).map_err(|error| error.to_string()),
         };
         loaded.push(one);
     }
@@ -153,13 +156,17 @@ fn log_expired(identity: &Identity, path: &Path) {
     }
 }
 
-fn load_single(certificate: &Certificate) -> Result<Loaded, TlsError> {
+fn load_single(
+    certificate: &Certificate,
+    challenges: Option<&Arc<dyn ResolvesServerCert>>,
+) -> Result<Loaded, TlsError> {
+    let settings = Settings { challenges: challenges.cloned(), ..Settings::default() };
     let selection = Arc::new(Selection::single(certificate.identity.clone()));
     let default_domain = certificate.identity.summary().names.first().cloned();
-    loaded(selection, Settings::default(), default_domain, vec![certificate.server_pem.clone()])
+    loaded(selection, settings, default_domain, vec![certificate.server_pem.clone()])
 }
 
-fn load_files(files: &TlsFiles) -> Result<Loaded, TlsError> {
+fn load_files(files: &TlsFiles, challenges: Option<&Arc<dyn ResolvesServerCert>>) -> Result<Loaded, TlsError> {
     let provider = lampyris_tls::config::provider();
     let mut identities = Vec::with_capacity(files.certificates.len());
     for CertificateFiles { certificate, key, password } in &files.certificates {
@@ -172,7 +179,8 @@ fn load_files(files: &TlsFiles) -> Result<Loaded, TlsError> {
     }
     let selection = Arc::new(Selection::new(identities, files.default_domain.as_deref())?);
     let paths = files.certificates.iter().map(|files| files.certificate.clone()).collect();
-    loaded(selection, files.settings.clone(), files.default_domain.clone(), paths)
+    let settings = Settings { challenges: challenges.cloned(), ..files.settings.clone() };
+    loaded(selection, settings, files.default_domain.clone(), paths)
 }
 
 fn loaded(

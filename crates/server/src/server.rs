@@ -4,6 +4,8 @@
 //! Ready -> Draining -> Stopped
 //! ```
 
+use std::convert::Infallible;
+use std::future::{self, Future};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::acme::Authority;
 use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
 use crate::net::post::Post;
@@ -44,6 +47,7 @@ pub enum Phase {
 pub struct Server {
     addresses: Vec<BoundAddress>,
     certificate: Option<Certificate>,
+    authority: Option<Authority>,
     counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
@@ -65,15 +69,25 @@ impl Server {
         }
         host::raise_file_limit();
         let secrets = load_secrets(&options.state_dir)?;
-        let secured = secure::load(options)?;
+        let authority = Authority::prepare(options)?;
+        let secured = secure::load(options, authority.as_ref().and_then(Authority::certificates).as_ref())?;
         let bound = bind(options)?;
         secure::log_listeners(options, &bound.addresses, &secured);
-        Self::serve(options, secrets, secured, bound)
+        Self::serve(options, secrets, secured, authority, bound)
     }
 
-    fn serve(options: &Options, secrets: Secrets, secured: Secured, bound: Bound) -> Result<Self, StartError> {
+    fn serve(
+        options: &Options,
+        secrets: Secrets,
+        secured: Secured,
+        authority: Option<Authority>,
+        bound: Bound,
+    ) -> Result<Self, StartError> {
         let clock = Instant::now();
-        let config = Arc::new(node_config(options, secrets, bound.listeners));
+        let config = Arc::new(Config {
+            challenges: authority.as_ref().map(Authority::challenges),
+            ..node_config(options, secrets, bound.listeners)
+        });
         let polls = (0..options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>();
         let polls = polls.map_err(|source| StartError::System { what: "a poll", source })?;
         let wakers = polls.iter().map(|poll| Waker::new(poll.registry(), WAKE).map(Arc::new));
@@ -83,6 +97,7 @@ impl Server {
         let mut server = Self {
             addresses: bound.addresses,
             certificate: secured.own,
+            authority,
             counters: Vec::new(),
             phase: Phase::Ready,
             stop: Arc::default(),
@@ -146,6 +161,17 @@ impl Server {
     /// Waits until a worker ends; as long as nobody stops the server, that is a failure.
     async fn worker_ended(&mut self) {
         self.exits.recv().await;
+    }
+
+    /// Keeps the certificate of an authority fresh, if there is one; without end.
+    fn keep_certificate(&mut self) -> impl Future<Output = Infallible> + use<> {
+        let authority = self.authority.take();
+        async {
+            match authority {
+                Some(authority) => authority.run().await,
+                None => future::pending().await,
+            }
+        }
     }
 
     /// Tells every client goodbye and ends; takes a few seconds at most.
@@ -213,10 +239,12 @@ pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunE
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("a signal handler"))?;
         let mut server = Server::start(options)?;
         on_ready(&server);
+        let certificate = server.keep_certificate();
         let reason = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             () = server.worker_ended() => "a worker ended",
+            never = certificate => match never {},
         };
         tracing::info!(reason, "stopping");
         server.stop()
@@ -242,6 +270,7 @@ fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfi
         udp_secret: secrets.udp,
         udp: options.udp.clone(),
         assets: assets::all(),
+        challenges: None,
         limits: options.limits.clone(),
     };
     config.addresses = addresses::told(options, &config);

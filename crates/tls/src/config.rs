@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::ResolvesServerCert;
 use rustls::{ServerConfig, SupportedCipherSuite};
 
-use crate::{CipherList, Identity, ProtocolRange, Selection, TlsError};
+use crate::{CipherList, Identity, ProtocolRange, Selection, TlsError, challenge};
 
 const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
 
@@ -16,6 +17,8 @@ pub struct Settings {
     pub versions: ProtocolRange,
     /// TLS 1.2 suites that are offered.
     pub ciphers: CipherList,
+    /// Certificates for an authority that asks by tls-alpn-01, see [`crate::challenge`].
+    pub challenges: Option<Arc<dyn ResolvesServerCert>>,
 }
 
 /// The cryptography used throughout; never the process-wide default, so that no other one can slip in.
@@ -52,6 +55,9 @@ pub fn server_config_for(selection: Arc<Selection>, settings: &Settings) -> Resu
     config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.max_early_data_size = 0;
+    if let Some(challenges) = &settings.challenges {
+        challenge::accept_challenges(&mut config, challenges);
+    }
     Ok(Arc::new(config))
 }
 

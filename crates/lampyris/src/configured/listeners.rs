@@ -247,7 +247,7 @@ fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<St
             Ok(TlsFiles {
                 certificates: certificates.collect(),
                 default_domain: settings.default_domain.clone(),
-                settings: Settings { versions, ciphers },
+                settings: Settings { versions, ciphers, ..Settings::default() },
             })
         }
         (versions, ciphers) => {
