@@ -10,6 +10,8 @@ use lampyris_server::{Addresses, HostName, Options, StartError, default_listener
 use crate::acme_args::AcmeArgs;
 use crate::configured::{self, Files};
 
+use crate::cert;
+
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
 /// Without a command it runs the server: NameServer, Master and Game in one process, over UDP, TCP, WebSocket and
@@ -32,6 +34,9 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
+    /// Make, judge, trust and convert certificates
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// Print the version
     Version,
 }
@@ -140,11 +145,7 @@ impl RunArgs {
     }
 
     fn state_dir(&self) -> Result<PathBuf, Error> {
-        let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state_dir = self.state_dir.clone().or_else(|| {
-            default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
-        });
-        state_dir.ok_or(Error::NoStateDir)
+        state_dir(self.state_dir.as_ref())
     }
 }
 
@@ -170,6 +171,14 @@ impl std::fmt::Display for Error {
             Self::Start(error) => error.fmt(f),
         }
     }
+}
+
+/// The folder for certificates and secrets.
+pub(crate) fn state_dir(given: Option<&PathBuf>) -> Result<PathBuf, Error> {
+    let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let is_root = rustix::process::geteuid().is_root();
+    let default = || default_state_dir(is_root, env_path("XDG_STATE_HOME"), env_path("HOME"));
+    given.cloned().or_else(default).ok_or(Error::NoStateDir)
 }
 
 /// The system's folder for root, else the user's own.
