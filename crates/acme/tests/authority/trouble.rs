@@ -128,7 +128,7 @@ async fn t31_a_folder_that_cannot_be_written_is_told_before_anything_is_asked() 
 
 /// A certificate of a CA whose directory is a [`Fake`], as if it had been issued just now.
 fn issued_by(place: &Place, directory: &str) -> lampyris_acme::Settings {
-    let settings = settings(&place, directory, HTTP, &["play.example.test"]);
+    let settings = settings(place, directory, HTTP, &["play.example.test"]);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let key = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let mut ca = CertificateParams::default();
