@@ -198,3 +198,18 @@ async fn t31_a_window_that_has_passed_is_a_reason_to_renew_now() {
     assert!(error.contains("the order"), "{error}");
     assert_eq!(fs::read(&settings.certificate).unwrap(), before);
 }
+
+#[tokio::test]
+async fn t31_a_server_that_is_started_again_and_again_keeps_to_the_limit_of_tries() {
+    let place = Place::new();
+    let fake = Fake::start(&place, |path, _| panic!("asked for {path}")).await;
+    let settings = settings(&place, &fake.directory(), HTTP, &["play.example.test"]);
+    let now = SystemTime::now();
+    let begun = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 60;
+    fs::create_dir_all(settings.account.parent().unwrap()).unwrap();
+    let status = serde_json::json!({ "tries": [begun; 5] });
+    fs::write(settings.account.with_file_name("status.json"), status.to_string()).unwrap();
+    let mut running = Running::start(&settings);
+    let planned = running.until("a plan", |status| status.next_try.is_some()).await.next_try.unwrap();
+    assert!(planned > now + Duration::from_secs(58 * 60) && planned < now + Duration::from_secs(60 * 60));
+}
