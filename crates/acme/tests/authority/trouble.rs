@@ -207,7 +207,7 @@ async fn t31_a_server_that_is_started_again_and_again_keeps_to_the_limit_of_trie
     let now = SystemTime::now();
     let begun = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 60;
     fs::create_dir_all(settings.account.parent().unwrap()).unwrap();
-    let status = serde_json::json!({ "tries": [begun; 5] });
+    let status = serde_json::json!({ "tries": vec![begun; 5] });
     fs::write(settings.account.with_file_name("status.json"), status.to_string()).unwrap();
     let mut running = Running::start(&settings);
     let planned = running.until("a plan", |status| status.next_try.is_some()).await.next_try.unwrap();
