@@ -119,7 +119,7 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
     if let Some(path) = missing.first() {
         let remedy = if from_store.is_some() {
             "; there is no Windows certificate store here: export the certificate with its key as .pfx and convert it with \
-             `openssl pkcs12 -in x.pfx -out server.pem -nodes`"
+             `lampyris cert import --pfx x.pfx --out server.pem`"
         } else {
             "; put certificate and key there, or say where they are with CertificatePath"
         };

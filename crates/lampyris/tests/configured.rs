@@ -218,6 +218,38 @@ fn t14_no_newer_version_than_configured_is_spoken() {
 }
 
 #[test]
+fn t1_t4_a_secure_listener_without_more_takes_server_pem_beside_the_file_and_needs_no_root_pem() {
+    let authority = Authority::new();
+    let [port] = free_ports();
+    let listener = |more: &str| {
+        format!(
+            r#"<HTTPListeners><HTTPListener IPAddress="127.0.0.1" Port="{port}" Secure="true" {more}><Routing>
+                 <Route Url="/photon/n" Ping="true"/>
+                 <Route Url="/*" OverrideApplication="NameServer" PeerType="WebSocket"/>
+               </Routing></HTTPListener></HTTPListeners>"#
+        )
+    };
+    let deployment = Deployment::new(&listener(""));
+    let (certificate, key) = {
+        let leaf = authority.leaf(&["localhost"]);
+        let (certificate, key) = leaf.split_at(leaf.find("-----BEGIN PRIVATE").unwrap());
+        (certificate.to_owned(), key.to_owned())
+    };
+    for text in [format!("{certificate}{key}"), format!("{key}{certificate}")] {
+        deployment.certificate("server.pem", &text);
+        let running = deployment.run(&[]);
+        assert!(handshake(port, "localhost", &authority, EVERY_VERSION).is_ok());
+        running.stop();
+    }
+
+    let named = Deployment::new(&listener(r#"RootCertificates="root.pem""#));
+    named.certificate("server.pem", &format!("{certificate}{key}"));
+    let (code, log) = named.fail(&[]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains("PhotonServer.config:3:") && log.contains("certs/root.pem cannot be read"), "{log}");
+}
+
+#[test]
 fn t3_every_secure_listener_without_a_certificate_is_told_and_nothing_starts() {
     let listener = |port: u16, more: &str| {
         format!(
