@@ -5,6 +5,7 @@
 //! and messages that change worker go through bounded channels.
 
 mod assets;
+pub mod control;
 mod counters;
 mod error;
 mod host;
