@@ -78,8 +78,8 @@ pub(crate) struct Obstacle {
 }
 
 fn setting<'u>(unit: &'u str, key: &str) -> Option<&'u str> {
-    let values = unit.lines().filter_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='));
-    values.last().map(str::trim).filter(|value| !value.is_empty())
+    let mut values = unit.lines().filter_map(|line| line.trim().strip_prefix(key)?.trim_start().strip_prefix('='));
+    values.next_back().map(str::trim).filter(|value| !value.is_empty())
 }
 
 fn user_named(machine: &dyn Machine, name: &str) -> Option<u32> {

@@ -71,7 +71,7 @@ pub(crate) fn judge(context: &Context<'_>, is_wanted: fn(inspect::Finding) -> bo
     let mut told: Vec<(Verdict, Vec<String>)> = Vec::new();
     for chain in chains(context) {
         let now = context.machine.now();
-        for verdict in inspect::verdicts(&chain.certificates, chain.host.as_deref(), &context.anchors, now) {
+        for verdict in inspect::verdicts(&chain.certificates, chain.host.as_deref(), context.anchors, now) {
             if !is_wanted(verdict.finding) {
                 continue;
             }

@@ -281,7 +281,7 @@ impl Fixture {
         Self { is_running: false, status: None, ..self }
     }
 
-    pub(crate) fn from_elsewhere(self, host: &str) -> Self {
+    pub(crate) fn seen_from_elsewhere(self, host: &str) -> Self {
         Self { vantage: Vantage::Remote(host.to_owned()), ..self }
     }
 
@@ -332,7 +332,7 @@ impl Fixture {
     }
 
     pub(crate) fn run(&self, check: fn(&Context<'_>) -> Vec<Finding>) -> Vec<Finding> {
-        self.with(|context| check(context))
+        self.with(check)
     }
 
     pub(crate) fn with<T>(&self, look: impl FnOnce(&Context<'_>) -> T) -> T {

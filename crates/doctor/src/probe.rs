@@ -136,26 +136,34 @@ impl Probed {
     }
 }
 
-/// Tries everything that the configuration serves, from where the operator stands.
+/// Tries everything that the configuration serves, from where the operator stands, and the program itself.
 ///
 /// # Errors
 /// If the system gives no event loop.
-pub fn run(config: &Config, vantage: &Vantage) -> io::Result<Probed> {
+pub fn run(config: Option<&Config>, vantage: &Vantage) -> io::Result<Probed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async {
-        let endpoints = endpoints(config);
-        let ports = probe_ports(targets(config, &endpoints, vantage)).await;
-        let mut probed = Probed { ports, ..Probed::default() };
-        if *vantage == Vantage::Local {
-            probed.connect_back = connect_back(config).await;
-            probed.master_link = master_link(config).await;
-            probed.self_test = self_test().await;
+        let mut probed = Probed::default();
+        if let Some(config) = config {
+            look(config, vantage, &mut probed).await;
         }
-        if probed.is_running() {
-            probed.joins = joins(&endpoints, vantage).await;
+        if *vantage == Vantage::Local {
+            probed.self_test = self_test().await;
         }
         probed
     }))
+}
+
+async fn look(config: &Config, vantage: &Vantage, probed: &mut Probed) {
+    let endpoints = endpoints(config);
+    probed.ports = probe_ports(targets(config, &endpoints, vantage)).await;
+    if *vantage == Vantage::Local {
+        probed.connect_back = connect_back(config).await;
+        probed.master_link = master_link(config).await;
+    }
+    if probed.is_running() {
+        probed.joins = joins(&endpoints, vantage).await;
+    }
 }
 
 /// The ports of a configuration. Clients ask for the name that they are told for the role; of the NameServer nobody is

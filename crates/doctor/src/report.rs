@@ -13,6 +13,9 @@ pub struct Outcome {
     pub check: &'static str,
     /// What it looks at.
     pub title: &'static str,
+    /// Why it did not look, if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<&'static str>,
     /// What it found; empty if all is well.
     pub findings: Vec<Finding>,
 }
@@ -44,7 +47,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Outcome { check, title, findings } in &self.outcomes {
+        for Outcome { check, title, skipped, findings } in &self.outcomes {
+            if let Some(why) = skipped {
+                writeln!(f, "{check:<7}{title}: not looked at, {why}")?;
+                continue;
+            }
             let worst = findings.iter().map(|finding| finding.severity).max();
             let verdict = worst.filter(|&worst| worst > Severity::Information).map_or("ok", Severity::name);
             writeln!(f, "{check:<7}{title}: {verdict}")?;
@@ -77,7 +84,7 @@ mod tests {
 
     fn report() -> Report {
         let bad = Finding::error("no port").because("nobody comes in").mend("open one\nor another");
-        let outcome = |check, findings| Outcome { check, title: "ports", findings };
+        let outcome = |check, findings| Outcome { check, title: "ports", skipped: None, findings };
         Report { outcomes: vec![outcome("D3", vec![bad]), outcome("D4", vec![Finding::note("fine")])] }
     }
 

@@ -29,6 +29,17 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
+    /// Find out why clients cannot connect: configuration, certificates, network, and real clients on every transport
+    #[command(after_help = "Exit codes: 0 all is well, 1 warnings, 2 errors or wrong usage\n\n\
+        Example: lampyris doctor --config deploy/bin_Win64/PhotonServer.config")]
+    Doctor(crate::doctor::Args),
+    /// Have a running server load its configuration again
+    #[command(after_help = "Exit codes: 0 all changes are in force, 1 some wait for the next start or there are \
+        warnings, 2 refused or no server\n\nExample: lampyris reload --config deploy/bin_Win64/PhotonServer.config")]
+    Reload(crate::reload::Args),
+    /// Print what a running server says of itself, as JSON
+    #[command(after_help = "Exit codes: 0 printed, 2 no server")]
+    Status(crate::reload::Args),
     /// Print the version
     Version,
 }
@@ -100,12 +111,8 @@ impl RunArgs {
             listeners.iter_mut().for_each(|listener| listener.port = 0);
         }
         let cores = || available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1024).min(1024));
-        let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state_dir = self.state_dir.clone().or_else(|| {
-            default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
-        });
         Ok(Options {
-            state_dir: state_dir.ok_or(Error::NoStateDir)?,
+            state_dir: state_dir(self.state_dir.clone())?,
             bind: self.bind.clone(),
             listeners,
             public_ip: self.public_ip,
@@ -138,6 +145,14 @@ impl std::fmt::Display for Error {
             Self::Start(error) => error.fmt(f),
         }
     }
+}
+
+/// The folder that was named, or else the usual one.
+pub(crate) fn state_dir(named: Option<PathBuf>) -> Result<PathBuf, Error> {
+    let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual =
+        || default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"));
+    named.or_else(usual).ok_or(Error::NoStateDir)
 }
 
 /// The system's folder for root, else the user's own.

@@ -5,6 +5,8 @@
 mod banner;
 mod check_config;
 mod cli;
+mod doctor;
+mod reload;
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
@@ -26,6 +28,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Reload(args)) => reload::reload(&args),
+        Some(Command::Status(args)) => reload::status(&args),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
     }

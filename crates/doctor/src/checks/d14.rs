@@ -11,7 +11,7 @@ const FIRST_FREE_PORT: u16 = 1024;
 const FIRST_FREE_PORT_FILE: &str = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
 
 pub(super) fn d14_service(context: &Context<'_>) -> Vec<Finding> {
-    let Some(config) = context.local_config() else { return Vec::new() };
+    let Some(config) = context.config() else { return Vec::new() };
     let account = Account::of(context);
     let mut paths: Vec<PathBuf> = vec![context.path.to_owned()];
     for tls in config.instance.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {

@@ -1,6 +1,6 @@
 //! D15: what the running server complained about.
 
-use crate::{Context, Finding, Vantage};
+use crate::{Context, Finding};
 
 /// Reasons of failed handshakes as the server counts them, and what they mean.
 const REASONS: [(&str, &str, &str); 8] = [
@@ -39,9 +39,6 @@ const REASONS: [(&str, &str, &str); 8] = [
 ];
 
 pub(super) fn d15_log(context: &Context<'_>) -> Vec<Finding> {
-    if *context.vantage != Vantage::Local {
-        return Vec::new();
-    }
     let journal = "journalctl -u 'lampyris*' -p warning --since today";
     let Some(status) = context.status else {
         let what = "the running server could not be asked: it does not run, or not as this user";

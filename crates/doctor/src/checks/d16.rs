@@ -5,7 +5,7 @@ use lampyris_tls::Warning;
 use crate::{Context, Finding, identity};
 
 pub(super) fn d16_files(context: &Context<'_>) -> Vec<Finding> {
-    let Some(config) = context.local_config() else { return Vec::new() };
+    let Some(config) = context.config() else { return Vec::new() };
     let mut seen = Vec::new();
     let mut findings = Vec::new();
     for tls in config.instance.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {

@@ -4,13 +4,15 @@ use lampyris_config::{Authentication, Config, Secret};
 
 use crate::{Context, Finding};
 
-const KEYS: [(&str, fn(&Authentication) -> Option<&Secret>); 2] = [
+type KeyOf = fn(&Authentication) -> Option<&Secret>;
+
+const KEYS: [(&str, KeyOf); 2] = [
     ("AuthTokenKey", |authentication| authentication.token_key.as_ref()),
     ("HMACTokenKey", |authentication| authentication.hmac_token_key.as_ref()),
 ];
 
 pub(super) fn d18_tokens(context: &Context<'_>) -> Vec<Finding> {
-    let Some(config) = context.local_config() else { return Vec::new() };
+    let Some(config) = context.config() else { return Vec::new() };
     let roles = roles(config);
     let mut findings = Vec::new();
     for (name, key) in KEYS {

@@ -5,7 +5,7 @@ use lampyris_config::{Config, ListenAddress, Listener, ListenerKind};
 use crate::{Context, Finding};
 
 pub(super) fn d19_servers(context: &Context<'_>) -> Vec<Finding> {
-    let Some(config) = context.local_config() else { return Vec::new() };
+    let Some(config) = context.config() else { return Vec::new() };
     let mut findings = Vec::new();
     if let Some(link) = &context.probed.master_link
         && let Err(error) = &link.result

@@ -12,7 +12,7 @@ use crate::{Context, Finding, Machine};
 const HOSTS_FILE: &str = "/etc/hosts";
 
 pub(super) fn d4_reachable(context: &Context<'_>) -> Vec<Finding> {
-    let Some(config) = context.local_config() else { return Vec::new() };
+    let Some(config) = context.config() else { return Vec::new() };
     let told: Vec<_> = handed_out(config).into_iter().filter(|told| told.is_ours).collect();
     let mut findings = Vec::new();
     for (host, setting) in host_names(&told) {

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn d5_from_another_machine_every_port_is_tried() {
-        let sound = Fixture::sound().from_elsewhere("photon.test");
+        let sound = Fixture::sound().seen_from_elsewhere("photon.test");
         assert_eq!(errors(&sound), []);
         let broken = sound.port_fails(5058, Stage::Answer, "no answer to 3 datagrams");
         let [error] = <[Finding; 1]>::try_from(errors(&broken)).unwrap();

@@ -6,10 +6,7 @@ use crate::{Context, Finding};
 pub(super) fn d6_joins(context: &Context<'_>) -> Vec<Finding> {
     if !context.probed.is_running() {
         let remedy = format!("start it with `lampyris run --config {}`, then run doctor again", context.path.display());
-        let what = match context.config() {
-            Some(_) => "no port of the configuration answers: the server is not running, or not with this file",
-            None => "nothing could be tried, because the configuration has errors",
-        };
+        let what = "no port of the configuration answers: the server is not running, or not with this file";
         return vec![Finding::warning(what).mend(remedy)];
     }
     judge(&context.probed.joins)
