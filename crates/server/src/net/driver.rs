@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 use lampyris_engine::{ConnectionKey, ListenerId, Worker};
 use lampyris_transport::CloseCause;
 use mio::{Events, Interest, Poll, Token};
-use rustls::ServerConfig;
 use slotmap::{Key as _, KeyData, SecondaryMap, SlotMap};
 
 use super::accept::{AcceptPause, TcpPort};
 use super::bind::WorkerSockets;
-use super::datagram::{Batch, UdpPort};
+use super::datagram::{Batch, Outbox, UdpPort};
 use super::handshakes::Handshakes;
 use super::post::{Letter, Post, RETRY};
 use super::stream::{Buffers, Phase, Progress, Stream, StreamKey};
 use crate::Counters;
+use crate::secure::ListenerTls;
 
 /// Events taken by one wait.
 const EVENTS: usize = 1024;
@@ -56,7 +56,7 @@ pub(crate) struct Driver {
     pub(super) deferred: bool,
     buffers: Buffers,
     batch: Batch,
-    pub(super) outgoing: Vec<u8>,
+    pub(super) outbox: Outbox,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -66,7 +66,7 @@ impl Driver {
         poll: Poll,
         clock: Instant,
         sockets: WorkerSockets,
-        tls: impl Fn(ListenerId) -> Option<Arc<ServerConfig>>,
+        tls: impl Fn(ListenerId) -> Option<ListenerTls>,
         post: Post<Letter>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
@@ -97,7 +97,7 @@ impl Driver {
             deferred: false,
             buffers: Buffers::new(),
             batch: Batch::new(),
-            outgoing: Vec::new(),
+            outbox: Outbox::default(),
             counters,
         })
     }
