@@ -263,7 +263,7 @@ pub struct Asset {
 }
 
 /// What a node is told at start; shared by its workers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Number of workers.
     pub workers: u16,

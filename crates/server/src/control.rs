@@ -5,10 +5,12 @@
 //! {"command":"reload"}      -> {"reload":{...}}
 //! ```
 
+pub(crate) mod plane;
 mod recent;
 mod socket;
 mod status;
 
+pub use plane::Operator;
 pub use recent::{RECENT_LINES, Recent};
 pub use socket::{Answer, AskError, Request, Socket, SocketError, ask, socket_path};
 pub use status::{CertificateStatus, Line, Reloaded, Status};

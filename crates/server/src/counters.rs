@@ -1,5 +1,7 @@
 //! What the drivers count.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters of one worker's driver, since start. Written by that worker alone, read by anyone.
@@ -44,4 +46,23 @@ impl Count {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// The sums over all workers, by name.
+pub(crate) fn totals(counters: &[Arc<Counters>]) -> BTreeMap<String, u64> {
+    let named: [(&str, fn(&Counters) -> &Count); 11] = [
+        ("accepted", |one| &one.accepted),
+        ("refused", |one| &one.refused),
+        ("accept_failures", |one| &one.accept_failures),
+        ("handshake_failures", |one| &one.handshake_failures),
+        ("handshake_timeouts", |one| &one.handshake_timeouts),
+        ("plain_http", |one| &one.plain_http),
+        ("datagrams_received", |one| &one.datagrams_received),
+        ("datagrams_unsent", |one| &one.datagrams_unsent),
+        ("datagram_errors", |one| &one.datagram_errors),
+        ("letters_deferred", |one| &one.letters_deferred),
+        ("streams_moved", |one| &one.streams_moved),
+    ];
+    let sum = |of: fn(&Counters) -> &Count| counters.iter().map(|one| of(one).get()).sum();
+    named.into_iter().map(|(name, of)| (name.to_owned(), sum(of))).collect()
 }

@@ -12,6 +12,7 @@ mod error;
 mod host;
 mod net;
 mod options;
+mod reconfigure;
 mod secure;
 mod server;
 mod state;

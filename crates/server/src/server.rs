@@ -18,9 +18,11 @@ use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::control::Operator;
+use crate::control::plane::Wishes;
 use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
-use crate::net::post::Post;
+use crate::net::post::{Letter, Mailbox, Post};
 use crate::secure::{self, Secured};
 use crate::state::Secrets;
 use crate::{Counters, Options, RunError, StartError, addresses, assets, host};
@@ -44,12 +46,18 @@ pub enum Phase {
 pub struct Server {
     addresses: Vec<BoundAddress>,
     certificate: Option<Certificate>,
-    counters: Vec<Arc<Counters>>,
+    pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
     wakers: Vec<Arc<Waker>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     exits: mpsc::Receiver<WorkerId>,
+    pub(crate) mailbox: Mailbox<Letter>,
+    /// What the workers obey.
+    pub(crate) node: Arc<Config>,
+    /// What it was told.
+    pub(crate) options: Options,
+    pub(crate) started: Instant,
 }
 
 impl Server {
@@ -80,6 +88,7 @@ impl Server {
         let wakers = wakers.collect::<io::Result<Vec<_>>>();
         let wakers = wakers.map_err(|source| StartError::System { what: "a waker", source })?;
         let (exit, exits) = mpsc::channel(usize::from(options.workers));
+        let (posts, mailbox) = Post::connect(&wakers);
         let mut server = Self {
             addresses: bound.addresses,
             certificate: secured.own,
@@ -89,8 +98,11 @@ impl Server {
             threads: Vec::new(),
             exits,
             wakers,
+            mailbox,
+            node: Arc::clone(&config),
+            options: options.clone(),
+            started: clock,
         };
-        let posts = Post::connect(&server.wakers);
         let tls_of =
             |listener: ListenerId| secured.listeners.get(listener.0)?.as_ref().map(|loaded| loaded.tls.clone());
         for (((number, poll), sockets), post) in (0..).zip(polls).zip(bound.workers).zip(posts) {
@@ -200,11 +212,11 @@ impl Drop for ExitNotice {
     }
 }
 
-/// Runs a server until SIGTERM or SIGINT; `on_ready` is called when every listener accepts.
+/// Runs a server until SIGTERM or SIGINT, and does meanwhile what the operator asks for.
 ///
 /// # Errors
 /// If it does not start, or if a worker fails.
-pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunError> {
+pub fn run(options: &Options, operator: &mut dyn Operator) -> Result<(), RunError> {
     let system = |what| move |source| StartError::System { what, source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the control plane"))?;
@@ -212,11 +224,16 @@ pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunE
         let mut terminate = signal(SignalKind::terminate()).map_err(system("a signal handler"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("a signal handler"))?;
         let mut server = Server::start(options)?;
-        on_ready(&server);
-        let reason = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            () = server.worker_ended() => "a worker ended",
+        let mut wishes = Wishes::take(operator).map_err(system("a signal handler"))?;
+        operator.ready(&server);
+        let reason = loop {
+            let wish = tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                () = server.worker_ended() => break "a worker ended",
+                wish = wishes.next() => wish,
+            };
+            wishes.fulfil(wish, &mut server, operator);
         };
         tracing::info!(reason, "stopping");
         server.stop()
