@@ -25,15 +25,7 @@ pub(crate) struct Loopback {
 impl Loopback {
     pub(crate) fn start(workers: u16) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut listeners = default_listeners(0, false).unwrap();
-        for listener in &mut listeners {
-            listener.node.port = 0;
-            listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-            listener.node.limits.close_grace = Duration::from_millis(100);
-        }
-        let stop_grace = Duration::from_millis(100);
-        let options = Options { workers, stop_grace, ..Options::new(state.path().to_owned(), listeners) };
-        Self { server: Server::start(&options).unwrap(), state }
+        Self { server: Server::start(&options(state.path(), workers)).unwrap(), state }
     }
 
     pub(crate) fn address(&self, role: Role, transport: Transport) -> SocketAddr {
@@ -43,6 +35,18 @@ impl Loopback {
     pub(crate) fn connect(&self, role: Role, transport: Transport) -> Box<dyn Duplex> {
         connect(self.state.path(), transport, self.address(role, transport))
     }
+}
+
+/// Every role on free ports of the loopback address.
+pub(crate) fn options(state: &Path, workers: u16) -> Options {
+    let mut listeners = default_listeners(0, false).unwrap();
+    for listener in &mut listeners {
+        listener.node.port = 0;
+        listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        listener.node.limits.close_grace = Duration::from_millis(100);
+    }
+    let stop_grace = Duration::from_millis(100);
+    Options { workers, stop_grace, ..Options::new(state.to_owned(), listeners) }
 }
 
 /// Both ways of a stream.
