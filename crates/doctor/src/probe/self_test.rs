@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lampyris_client::{ServerAddress, Transport};
 use lampyris_config::Role;
-use lampyris_server::{HostName, Limits, Options, Server, default_listeners};
+use lampyris_server::{Options, Server, default_listeners};
 
 use super::{Join, JoinFailure, join};
 
@@ -42,14 +42,10 @@ pub async fn self_test() -> Vec<Join> {
 
 fn start(state: &std::path::Path) -> Result<Server, lampyris_server::StartError> {
     let mut listeners = default_listeners(0, false)?;
-    listeners.iter_mut().for_each(|listener| listener.port = 0);
-    Server::start(&Options {
-        state_dir: state.to_owned(),
-        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        listeners,
-        public_ip: None,
-        public_host: HostName::Auto,
-        workers: 1,
-        limits: Limits { close_grace: CLOSE_GRACE, ..Limits::default() },
-    })
+    for listener in &mut listeners {
+        listener.node.port = 0;
+        listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        listener.node.limits.close_grace = CLOSE_GRACE;
+    }
+    Server::start(&Options { stop_grace: CLOSE_GRACE, ..Options::new(state.to_owned(), listeners) })
 }
