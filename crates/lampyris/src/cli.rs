@@ -9,6 +9,8 @@ use lampyris_server::{Addresses, HostName, Options, StartError, default_listener
 
 use crate::configured::{self, Files};
 
+use crate::cert;
+
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
 /// Without a command it runs the server: NameServer, Master and Game in one process, over UDP, TCP, WebSocket and
@@ -42,6 +44,9 @@ pub(crate) enum Command {
     /// Print what a running server says of itself, as JSON
     #[command(after_help = "Exit codes: 0 printed, 2 no server")]
     Status(crate::reload::Args),
+    /// Make, judge, trust and convert certificates
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// Print the version
     Version,
 }
@@ -145,7 +150,7 @@ impl RunArgs {
     }
 
     fn state_dir(&self) -> Result<PathBuf, Error> {
-        state_dir(self.state_dir.clone())
+        state_dir(self.state_dir.as_ref())
     }
 }
 
@@ -173,12 +178,12 @@ impl std::fmt::Display for Error {
     }
 }
 
-/// The folder that was named, or else the usual one.
-pub(crate) fn state_dir(named: Option<PathBuf>) -> Result<PathBuf, Error> {
+/// The folder for certificates and secrets.
+pub(crate) fn state_dir(given: Option<&PathBuf>) -> Result<PathBuf, Error> {
     let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let usual =
-        || default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"));
-    named.or_else(usual).ok_or(Error::NoStateDir)
+    let is_root = rustix::process::geteuid().is_root();
+    let default = || default_state_dir(is_root, env_path("XDG_STATE_HOME"), env_path("HOME"));
+    given.cloned().or_else(default).ok_or(Error::NoStateDir)
 }
 
 /// The system's folder for root, else the user's own.

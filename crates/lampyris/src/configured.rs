@@ -35,7 +35,8 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
     };
     tell(&loaded);
     let applications = applications(config);
-    let folder = files.config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        files.config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut errors = Vec::new();
     let listeners = listeners::read(config, &applications, folder, &mut errors);
     let addresses = endpoints::read(config, &mut errors);
@@ -135,6 +136,3 @@ fn udp(config: &Config) -> UdpConfig {
 fn bytes(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -78,7 +78,7 @@ fn read_elsewhere(path: &Path) -> io::Result<File> {
 
 /// What the running server says; nothing if there is none, or none that answers this user.
 fn status(args: &Args) -> Option<Status> {
-    let state = crate::cli::state_dir(args.state_dir.clone()).ok()?;
+    let state = crate::cli::state_dir(args.state_dir.as_ref()).ok()?;
     match ask(&socket_path(&state, Some(&args.config)), Request::Status) {
         Ok(Answer::Status(status)) => Some(*status),
         Ok(Answer::Reload(_) | Answer::Error(_)) | Err(_) => None,

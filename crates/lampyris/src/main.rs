@@ -3,6 +3,7 @@
 //! Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong usage or not started.
 
 mod banner;
+mod cert;
 mod check_config;
 mod cli;
 mod configured;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::Cert(command)) => cert::run(&command),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Reload(args)) => reload::reload(&args),
         Some(Command::Status(args)) => reload::status(&args),
@@ -68,6 +70,10 @@ fn say(line: &str) {
     let mut stdout = stdout();
     // A closed pipe is the reader's choice.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+fn warn(text: &str) {
+    let _ = writeln!(stderr(), "warning: {text}");
 }
 
 fn fail(code: u8, error: &str) -> ExitCode {

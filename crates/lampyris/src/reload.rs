@@ -48,7 +48,7 @@ pub(crate) fn status(args: &Args) -> ExitCode {
 }
 
 fn call(args: &Args, request: Request) -> Result<Answer, String> {
-    let state = crate::cli::state_dir(args.state_dir.clone()).map_err(|error| error.to_string())?;
+    let state = crate::cli::state_dir(args.state_dir.as_ref()).map_err(|error| error.to_string())?;
     ask(&socket_path(&state, args.config.as_deref()), request).map_err(|error| error.to_string())
 }
 

@@ -60,23 +60,24 @@ pub(crate) struct Loaded {
 pub(crate) fn load(options: &Options) -> Result<Secured, StartError> {
     let is_own = |listener: &Listener| matches!(listener.tls, Some(Tls::Own));
     let own = options.listeners.iter().any(is_own).then(|| load_own(options)).transpose()?;
-    let mut errors = Vec::new();
-    let mut listeners: Vec<Option<Loaded>> = Vec::with_capacity(options.listeners.len());
-    for (index, listener) in options.listeners.iter().enumerate() {
+    let mut loaded: Vec<Result<Option<Loaded>, String>> = Vec::with_capacity(options.listeners.len());
+    for listener in &options.listeners {
         // One configuration for all listeners that want the same: tickets of one are good at the others.
-        let earlier = options.listeners.iter().take(index).position(|other| same(&other.tls, &listener.tls));
-        let loaded = match (&listener.tls, &own, earlier) {
-            (None, ..) => Ok(None),
-            (Some(_), _, Some(earlier)) => Ok(listeners.get(earlier).cloned().flatten()),
-            (Some(Tls::Own), own, None) => own.as_ref().map(load_single).transpose(),
-            (Some(Tls::Files(files)), ..) => load_files(files).map(Some),
+        let earlier = options.listeners.iter().zip(&loaded).find(|(other, _)| same(&other.tls, &listener.tls));
+        let one = match (&listener.tls, earlier) {
+            (_, Some((_, earlier))) => earlier.clone(),
+            (None, None) => Ok(None),
+            (Some(Tls::Own), None) => own.as_ref().map(load_single).transpose().map_err(|error| error.to_string()),
+            (Some(Tls::Files(files)), None) => load_files(files).map(Some).map_err(|error| error.to_string()),
         };
-        listeners.push(loaded.unwrap_or_else(|error| {
-            errors.push(at(listener, &error));
-            None
-        }));
+        loaded.push(one);
     }
-    if errors.is_empty() { Ok(Secured { own, listeners }) } else { Err(StartError::Listeners(errors)) }
+    let told = options.listeners.iter().zip(&loaded);
+    let errors: Vec<_> = told.filter_map(|(listener, one)| Some(at(listener, one.as_ref().err()?))).collect();
+    if !errors.is_empty() {
+        return Err(StartError::Listeners(errors));
+    }
+    Ok(Secured { own, listeners: loaded.into_iter().map(Result::ok).map(Option::flatten).collect() })
 }
 
 fn same(one: &Option<Tls>, other: &Option<Tls>) -> bool {
@@ -92,7 +93,7 @@ fn same(one: &Option<Tls>, other: &Option<Tls>) -> bool {
     }
 }
 
-fn at(listener: &Listener, error: &TlsError) -> String {
+fn at(listener: &Listener, error: &str) -> String {
     let place = listener.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
     format!("{place}the secure listener {} cannot start: {error}", listener.node.label)
 }

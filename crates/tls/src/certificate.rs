@@ -180,12 +180,12 @@ impl Identity {
     }
 }
 
-fn blocks(bytes: &[u8], path: &Path) -> Result<Vec<Block>, TlsError> {
+pub(crate) fn blocks(bytes: &[u8], path: &Path) -> Result<Vec<Block>, TlsError> {
     pem::blocks(bytes).map_err(|error| TlsError::NotPem { path: path.to_owned(), detail: error.to_string() })
 }
 
 /// The first private key of the file.
-fn private_key(
+pub(crate) fn private_key(
     blocks: &[Block],
     path: &Path,
     password: Option<&PasswordSource>,
