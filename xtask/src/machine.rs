@@ -12,6 +12,7 @@ pub(crate) struct Need {
     package: &'static str,
 }
 
+pub(crate) const CERTUTIL: Need = Need { probe: &["sh", "-c", "command -v certutil"], package: "libnss3-tools" };
 pub(crate) const CHROMIUM: Need = Need { probe: &["chromium", "--version"], package: "chromium" };
 pub(crate) const NODE: Need = Need { probe: &["node", "--version"], package: "nodejs" };
 pub(crate) const NPM: Need = Need { probe: &["npm", "--version"], package: "npm" };
