@@ -52,6 +52,7 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
     }
     let settings = &config.instance.settings;
     Ok(Options {
+        strict: files.strict,
         applications,
         addresses: Addresses::Told(addresses),
         name_server: roles::name_server(config),

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::HandshakeFailure;
+use crate::counters::HANDSHAKE_FAILURES;
+
 /// What a running server says of itself. Fields that one side does not know are left out, so that the programs of two
 /// versions understand each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,17 @@ impl Status {
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.get(name).copied().unwrap_or_default()
     }
+
+    /// Connections that failed for this reason before a client was there.
+    #[must_use]
+    pub fn handshake_failures(&self, reason: HandshakeFailure) -> u64 {
+        self.counter(&format!("{HANDSHAKE_FAILURES}{}", reason.name()))
+    }
+
+    /// Counts connections that failed for this reason.
+    pub fn set_handshake_failures(&mut self, reason: HandshakeFailure, count: u64) {
+        self.counters.insert(format!("{HANDSHAKE_FAILURES}{}", reason.name()), count);
+    }
 }
 
 /// A certificate that is served.
@@ -45,6 +59,8 @@ impl Status {
 pub struct CertificateStatus {
     /// Where it is served.
     pub listener: String,
+    /// Its file.
+    pub path: PathBuf,
     /// Names that it covers.
     pub names: Vec<String>,
     /// Unix time from which on it is no longer valid.

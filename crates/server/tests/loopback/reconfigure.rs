@@ -19,7 +19,8 @@ const RELOADS: &str = "reloads";
 
 fn told(name: &str) -> Addresses {
     let host = || Host::Fixed { ipv4: Some(Ipv4Addr::LOCALHOST), ipv6: None, name: Some(name.to_owned()) };
-    let endpoint = || Endpoint { host: host(), ports: Ports { ws: Some(9090), ..Ports::default() }, path: String::new() };
+    let endpoint =
+        || Endpoint { host: host(), ports: Ports { ws: Some(9090), ..Ports::default() }, path: String::new() };
     let region = Region { code: Some("eu".to_owned()), master: endpoint() };
     Addresses::Told(lampyris_server::engine::Addresses { regions: vec![region], game: endpoint() })
 }
@@ -42,7 +43,7 @@ fn regions_change_for_clients_that_are_connected_and_nobody_is_disconnected() {
     let mut client = name_server(&server, &options);
     assert_eq!(address_of_region(&mut client), "ws://old.test:9090");
     options.addresses = told("new.test");
-    server.reconfigure(&options);
+    server.reconfigure(&options).unwrap();
     assert_eq!(address_of_region(&mut client), "ws://new.test:9090");
     assert_eq!(address_of_region(&mut name_server(&server, &options)), "ws://new.test:9090");
     server.stop().unwrap();
@@ -74,7 +75,7 @@ impl Operator for Asking {
     }
 
     fn reload(&mut self, server: &mut Server) -> Reloaded {
-        server.reconfigure(&self.options);
+        server.reconfigure(&self.options).unwrap();
         self.reloads += 1;
         Reloaded { applied: vec!["everything".to_owned()], ..Reloaded::default() }
     }
