@@ -17,7 +17,7 @@ const ERRORS: u8 = 2;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The PhotonServer.config of the server
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LAMPYRIS_CONFIG")]
     config: PathBuf,
 
     /// The instance [default: the only one, or LoadBalancing]
@@ -38,7 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let options = LoadOptions { instance: args.instance.as_deref(), strict: false };
+    let options = LoadOptions { instance: args.instance.as_deref(), ..LoadOptions::default() };
     let variable = |name: &str| std::env::var(name).ok();
     let vantage = args.remote.clone().map_or(Vantage::Local, Vantage::Remote);
     let read: &dyn Fn(&Path) -> io::Result<File> = if vantage == Vantage::Local { &read_file } else { &read_elsewhere };

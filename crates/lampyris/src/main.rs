@@ -8,16 +8,25 @@ mod check_config;
 mod cli;
 mod configured;
 mod doctor;
+mod import;
+mod logs;
+mod operator;
+mod recent;
 mod reload;
+mod sample;
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
-use lampyris_server::{RunError, Server};
-use tracing_subscriber::EnvFilter;
+use lampyris_log::Listener;
+use lampyris_server::RunError;
+use lampyris_server::control::Recent;
 
 use crate::cli::{Cli, Command, RunArgs};
+use crate::operator::{Configuration, Running};
+use crate::recent::RecentLayer;
 
 const FAILED: u8 = 1;
 const NOT_STARTED: u8 = 2;
@@ -30,6 +39,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Config(command)) => sample::run(&command),
+        Some(Command::Logs(args)) => logs::run(&args),
         Some(Command::Cert(command)) => cert::run(&command),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Reload(args)) => reload::reload(&args),
@@ -41,25 +53,23 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> ExitCode {
     let color = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let filter = match EnvFilter::try_new(&args.log) {
-        Ok(filter) => filter,
-        Err(error) => {
-            let expected = "expected error, warn, info, debug, trace or a list like info,lampyris_engine=debug";
-            return fail(NOT_STARTED, &format!("--log {:?}: {error}; {expected}", args.log));
-        }
+    let checked = match args.files().map(|files| configured::read(&files)).transpose() {
+        Ok(checked) => checked,
+        Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(color).init();
-    let options = match args.options() {
+    let recent = Arc::<Recent>::default();
+    let listeners: Vec<Listener> = vec![Box::new(RecentLayer(Arc::clone(&recent)))];
+    let logs = match args.logs.start(checked.as_ref().map(|checked| &checked.config), listeners) {
+        Ok(logs) => logs,
+        Err(error) => return fail(NOT_STARTED, &error),
+    };
+    let options = match args.options(checked.as_ref()) {
         Ok(options) => options,
         Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
-    let on_ready = |server: &Server| {
-        let banner = banner::Banner { server, options: &options, color };
-        // Nobody listening is no reason to stop.
-        let _ = write!(stderr(), "{banner}");
-        say(&format!("ready: {} addresses, {} workers", server.addresses().len(), options.workers));
-    };
-    match lampyris_server::run(&options, on_ready) {
+    let configuration = checked.map(Configuration::new);
+    let mut running = Running { args, options: options.clone(), configuration, logs, recent, color };
+    match lampyris_server::run(&options, &mut running) {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Start(error)) => fail(NOT_STARTED, &error.to_string()),
         Err(error) => fail(FAILED, &error.to_string()),

@@ -13,7 +13,7 @@ const REFUSED: u8 = 2;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The PhotonServer.config that the server was started with [default: it was started without one]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LAMPYRIS_CONFIG")]
     config: Option<PathBuf>,
 
     /// State folder of the server [default: that of `lampyris run`]
@@ -62,8 +62,8 @@ fn unexpected(answer: &Answer) -> ExitCode {
 
 fn tell(reloaded: &Reloaded) -> io::Result<()> {
     let mut out = stdout().lock();
-    for finding in &reloaded.findings {
-        writeln!(out, "{finding}")?;
+    for line in reloaded.findings.iter().chain(&reloaded.notes) {
+        writeln!(out, "{line}")?;
     }
     if reloaded.refused {
         writeln!(out, "refused: the old values stay in force")?;

@@ -1,9 +1,11 @@
 //! Whole configurations: samples, broken files, texts, hostile bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod changes;
 mod common;
 mod corpus;
 mod hostile;
 mod reference;
 mod samples;
 mod texts;
+mod version_4;

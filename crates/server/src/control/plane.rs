@@ -123,10 +123,8 @@ impl Wishes {
         tracing::info!(cause, "loading the configuration again");
         let reloaded = operator.reload(server);
         self.files = Files::new(operator.watched());
-        for finding in &reloaded.findings {
-            tracing::warn!("{finding}");
-        }
         if reloaded.refused {
+            reloaded.findings.iter().for_each(|finding| tracing::error!("{finding}"));
             tracing::error!("the configuration is refused: the old values stay in force");
         } else {
             reloaded.applied.iter().for_each(|change| tracing::info!("in force: {change}"));

@@ -93,8 +93,10 @@ impl fmt::Display for Line {
 pub struct Reloaded {
     /// Whether the files were refused; everything is then as it was before.
     pub refused: bool,
-    /// What there is to say of the files, as `file:line:column: severity: text`.
+    /// Warnings, or errors if they were refused, as `file:line:column: severity: text`.
     pub findings: Vec<String>,
+    /// Good to know; nothing has to be done.
+    pub notes: Vec<String>,
     /// Changes that are in force.
     pub applied: Vec<String>,
     /// Changes that wait for the next start.
