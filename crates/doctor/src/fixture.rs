@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lampyris_client::Transport;
 use lampyris_config::{Environment, LoadOptions, Loaded, load, read_file};
+use lampyris_server::HandshakeFailure;
 use lampyris_server::control::{Line, Status};
 use lampyris_tls::inspect::Anchors;
 use rcgen::{
@@ -285,8 +286,8 @@ impl Fixture {
         Self { vantage: Vantage::Remote(host.to_owned()), ..self }
     }
 
-    pub(crate) fn counted(mut self, counter: &str, count: u64) -> Self {
-        self.status.as_mut().unwrap().counters.insert(counter.to_owned(), count);
+    pub(crate) fn failed_with(mut self, reason: HandshakeFailure, count: u64) -> Self {
+        self.status.as_mut().unwrap().set_handshake_failures(reason, count);
         self
     }
 

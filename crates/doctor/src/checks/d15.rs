@@ -1,41 +1,17 @@
 //! D15: what the running server complained about.
 
+use lampyris_server::HandshakeFailure;
+
 use crate::{Context, Finding};
 
-/// Reasons of failed handshakes as the server counts them, and what they mean.
-const REASONS: [(&str, &str, &str); 8] = [
-    (
-        "tls_unknown_ca",
-        "clients do not trust the authority",
-        "run `lampyris cert trust ca.pem` on the machines that play",
-    ),
-    (
-        "tls_certificate_unknown",
-        "clients do not trust the certificate",
-        "run `lampyris cert show HOST:PORT`; it says what each client makes of it",
-    ),
-    (
-        "tls_bad_certificate",
-        "clients refuse the certificate itself",
-        "run `lampyris cert show HOST:PORT`; it says what each client makes of it",
-    ),
-    ("tls_certificate_expired", "clients see an expired certificate", "renew it, then run `lampyris reload`"),
-    (
-        "tls_protocol_version",
-        "clients are too old for TLS 1.2, or MinProtocolVersion is TLS13",
-        "set MinProtocolVersion=\"TLS12\"",
-    ),
-    ("tls_no_cipher", "clients share no cipher suite with the listener", "set CipherList=\"DEFAULT\""),
-    (
-        "tls_reset_after_hello",
-        "clients went away right after the certificate, as Chrome does when the key usage is wrong",
-        "see D10",
-    ),
-    (
-        "tls_reload_failures",
-        "new certificate files could not be used; the old ones stay in force",
-        "see D16, then run `lampyris reload`",
-    ),
+/// What D2 tells, and what happens to every port of the internet.
+const OF_NO_INTEREST: [HandshakeFailure; 6] = [
+    HandshakeFailure::PlainHttp,
+    HandshakeFailure::NotTls,
+    HandshakeFailure::TlsOnPlainPort,
+    HandshakeFailure::ClosedBeforeHello,
+    HandshakeFailure::Timeout,
+    HandshakeFailure::Other,
 ];
 
 pub(super) fn d15_log(context: &Context<'_>) -> Vec<Finding> {
@@ -47,11 +23,17 @@ pub(super) fn d15_log(context: &Context<'_>) -> Vec<Finding> {
         ];
     };
     let mut findings = Vec::new();
-    for (counter, meaning, remedy) in REASONS {
-        let count = status.counter(counter);
+    for reason in HandshakeFailure::ALL.into_iter().filter(|reason| !OF_NO_INTEREST.contains(reason)) {
+        let count = status.handshake_failures(reason);
         if count > 0 {
-            findings.push(Finding::warning(format!("{count} times: {meaning} ({counter})")).mend(remedy));
+            findings
+                .push(Finding::warning(format!("{count} handshakes failed: {}", reason.name())).mend(reason.hint()));
         }
+    }
+    let failures = status.counter("tls_reload_failures");
+    if failures > 0 {
+        let what = format!("{failures} times new certificate files could not be used; the old ones stay in force");
+        findings.push(Finding::warning(what).mend("see D16, then run `lampyris reload`"));
     }
     let place = match &status.log_file {
         Some(path) => format!("{}, or `{journal}`", path.display()),
@@ -78,10 +60,10 @@ mod tests {
 
     #[test]
     fn d15_alerts_of_clients_are_translated() {
-        let findings = Fixture::sound().counted("tls_unknown_ca", 7).run(d15_log);
+        let findings = Fixture::sound().failed_with(HandshakeFailure::UnknownCa, 7).run(d15_log);
         assert!(findings.len() == 1 && findings[0].severity == Severity::Warning, "{findings:?}");
-        assert!(findings[0].what.starts_with("7 times: clients do not trust the authority"), "{findings:?}");
-        assert!(findings[0].remedy.contains("cert trust"), "{findings:?}");
+        assert_eq!(findings[0].what, "7 handshakes failed: unknown_ca");
+        assert!(findings[0].remedy.contains("does not trust the authority"), "{findings:?}");
     }
 
     #[test]

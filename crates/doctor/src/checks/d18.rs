@@ -1,6 +1,6 @@
 //! D18: the keys of the tokens that carry a client from one role to the next.
 
-use lampyris_config::{Authentication, Config, Secret};
+use lampyris_config::{Authentication, Config, Effective, Origin, Secret, is_shipped};
 
 use crate::{Context, Finding};
 
@@ -29,13 +29,15 @@ pub(super) fn d18_tokens(context: &Context<'_>) -> Vec<Finding> {
                 let why = "a client that one role let in is refused by the next";
                 findings.push(Finding::error(what).because(why).mend(remedy));
             }
-            if is_shipped_form(secret.expose()) {
+            let remedy = format!("replace it in the files of all roles: `openssl rand -hex 32` makes a {name}");
+            let why = "whoever knows the key lets in whom it likes";
+            if context.loaded.effective.iter().any(|one| one.setting.ends_with(name) && is_known(one)) {
+                let what = format!("{name} is the one that is shipped to everybody");
+                findings.push(Finding::error(what).because(why).mend(remedy));
+            } else if is_guid(secret.expose()) {
                 let what = format!("{name} has the form of the keys that are shipped to everybody");
-                let remedy = format!(
-                    "unless you made it yourself, replace it in all files: `openssl rand -hex 32` makes a {name}"
-                );
                 findings
-                    .push(Finding::warning(what).because("whoever knows the key lets in whom it likes").mend(remedy));
+                    .push(Finding::warning(what).because(why).mend(format!("unless you made it yourself, {remedy}")));
             }
         } else if roles.len() < 3 {
             let what = format!("no {name} is configured, and not all roles run here");
@@ -54,8 +56,13 @@ fn roles(config: &Config) -> Vec<(&'static str, &Authentication)> {
     [name_server, master, game].into_iter().flatten().collect()
 }
 
-/// A GUID, which is what deployments come with.
-fn is_shipped_form(key: &str) -> bool {
+/// Whether a key that is written is one that everybody has.
+fn is_known(one: &Effective) -> bool {
+    matches!(one.origin, Origin::File(_)) && is_shipped(one)
+}
+
+/// Which is what deployments come with.
+fn is_guid(key: &str) -> bool {
     let parts: Vec<_> = key.trim_matches(['{', '}']).split('-').collect();
     let is_hex = parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()));
     is_hex && parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
@@ -80,10 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn d18_a_key_in_the_form_of_the_shipped_ones_is_told() {
-        let fixture = Fixture::sound().token_key("9f8e7d6c-0a1b-4c2d-8e3f-5a6b7c8d9e0f");
-        let findings = fixture.run(d18_tokens);
-        assert!(findings.len() == 1 && findings[0].severity == Severity::Warning, "{findings:?}");
-        assert!(!format!("{findings:?}").contains("9f8e"), "no secret is shown");
+    fn d18_shipped_keys_and_those_that_look_like_them_are_told_and_not_shown() {
+        for (key, severity) in [
+            ("76b2814e-2a50-4e29-838a-20411d335fc9", Severity::Error),
+            ("9f8e7d6c-0a1b-4c2d-8e3f-5a6b7c8d9e0f", Severity::Warning),
+        ] {
+            let findings = Fixture::sound().token_key(key).run(d18_tokens);
+            assert!(findings.len() == 1 && findings[0].severity == severity, "{findings:?}");
+            assert!(!format!("{findings:?}").contains(key), "no secret is shown");
+        }
     }
 }

@@ -1,14 +1,28 @@
 //! D2: TLS on secure ports, none on the others, and clients that mix them up.
 
 use lampyris_client::Transport;
+use lampyris_server::HandshakeFailure;
 
 use crate::probe::Stage;
 use crate::{Context, Finding};
 
-/// Counters of the server, what each is about, and what the operator should tell the client.
-const MIXED_UP: [(&str, &str, &str); 2] = [
-    ("plain_http", "spoke plain http or ws on a secure port", "write wss:// instead of ws:// in the client"),
-    ("tls_on_plain_port", "spoke TLS on a port without it", "write ws:// instead of wss://, or use the secure port"),
+/// What clients mixed up, and what the operator should tell them.
+const MIXED_UP: [(HandshakeFailure, &str, &str); 3] = [
+    (
+        HandshakeFailure::PlainHttp,
+        "spoke plain http or ws on a secure port",
+        "write wss:// instead of ws:// in the client",
+    ),
+    (
+        HandshakeFailure::NotTls,
+        "spoke something else than TLS on a secure port",
+        "write wss:// in the client, or use the port without TLS",
+    ),
+    (
+        HandshakeFailure::TlsOnPlainPort,
+        "spoke TLS on a port without it",
+        "write ws:// instead of wss://, or use the secure port",
+    ),
 ];
 
 pub(super) fn d2_schemes(context: &Context<'_>) -> Vec<Finding> {
@@ -32,8 +46,8 @@ pub(super) fn d2_schemes(context: &Context<'_>) -> Vec<Finding> {
         }
     }
     let Some(status) = context.status else { return findings };
-    for (counter, what, remedy) in MIXED_UP {
-        let count = status.counter(counter);
+    for (reason, what, remedy) in MIXED_UP {
+        let count = status.handshake_failures(reason);
         if count > 0 {
             let hours = status.uptime_seconds.div_ceil(3600);
             let what = format!("{count} clients {what} in the last {hours} h, since the server started");
@@ -61,7 +75,7 @@ mod tests {
 
     #[test]
     fn d2_clients_that_take_the_wrong_scheme_are_counted() {
-        let findings = Fixture::sound().counted("plain_http", 3).run(d2_schemes);
+        let findings = Fixture::sound().failed_with(HandshakeFailure::PlainHttp, 3).run(d2_schemes);
         assert!(findings[0].what.starts_with("3 clients spoke plain http or ws on a secure port"), "{findings:?}");
         assert!(findings[0].remedy.contains("wss://"));
     }
