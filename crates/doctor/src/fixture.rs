@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::probe::{ConnectBack, Failure, Handshake, Join, JoinFailure, PortProbe, Probed, Stage, targets};
 use crate::serving::endpoints;
-use crate::{Access, Context, Finding, Machine, Vantage};
+use crate::{Access, BrowserStore, Context, Finding, Machine, Vantage};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const SERVER_FILE: &str = "bin/PhotonServer.config";
@@ -69,6 +69,7 @@ struct TestMachine {
     names: HashMap<String, Vec<IpAddr>>,
     modes: Vec<(String, u32, u32)>,
     changed_in: Duration,
+    browsers: Vec<BrowserStore>,
 }
 
 impl Machine for TestMachine {
@@ -99,6 +100,10 @@ impl Machine for TestMachine {
 
     fn output(&self, program: &str, arguments: &[&str]) -> Option<String> {
         self.printed.get(&format!("{program} {}", arguments.join(" "))).cloned()
+    }
+
+    fn browsers(&self, authority: &Path) -> Vec<BrowserStore> {
+        if authority.ends_with("certs/ca.pem") { self.browsers.clone() } else { Vec::new() }
     }
 
     fn now(&self) -> SystemTime {
@@ -275,6 +280,12 @@ impl Fixture {
 
     pub(crate) fn changed_in(mut self, time: Duration) -> Self {
         self.machine.changed_in = time;
+        self
+    }
+
+    /// A browser of the current user, and whether it trusts our authority.
+    pub(crate) fn browser(mut self, name: &str, trusts: bool) -> Self {
+        self.machine.browsers.push(BrowserStore { name: name.to_owned(), trusts });
         self
     }
 

@@ -31,6 +31,6 @@ mod system;
 pub use checks::diagnose;
 pub use context::{Context, Vantage};
 pub use finding::{Finding, Severity};
-pub use machine::{Access, Machine};
+pub use machine::{Access, BrowserStore, Machine};
 pub use report::{Outcome, Report};
 pub use system::ThisMachine;

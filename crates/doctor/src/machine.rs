@@ -17,6 +17,15 @@ pub struct Access {
     pub mode: u32,
 }
 
+/// A browser's own list of authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrowserStore {
+    /// Whose it is, and where.
+    pub name: String,
+    /// Whether it has the authority that was asked for.
+    pub trusts: bool,
+}
+
 /// What is asked of a machine. Files and programs are the system's own: what they say is read by the checks.
 pub trait Machine: fmt::Debug {
     /// Addresses of its interfaces, loopback too.
@@ -45,6 +54,9 @@ pub trait Machine: fmt::Debug {
 
     /// What a program prints; `None` if it is not there, fails or takes too long.
     fn output(&self, program: &str, arguments: &[&str]) -> Option<String>;
+
+    /// The browsers of the current user, and whether they trust the authority of that file; none if it has none.
+    fn browsers(&self, authority: &Path) -> Vec<BrowserStore>;
 
     /// The time.
     fn now(&self) -> SystemTime;

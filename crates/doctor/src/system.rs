@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use crate::{Access, Machine};
+use lampyris_tls::trust::{self, Anchor};
+
+use crate::{Access, BrowserStore, Machine};
 
 /// Most bytes that are read of a file of the system.
 const FILE_BYTES: u64 = 4 << 20;
@@ -53,6 +55,12 @@ impl Machine for ThisMachine {
         command.args([PROGRAM_SECONDS, program]).args(arguments).env("LC_ALL", "C").stdin(Stdio::null());
         let output = command.stderr(Stdio::null()).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn browsers(&self, authority: &Path) -> Vec<BrowserStore> {
+        let Ok(anchor) = Anchor::load(authority) else { return Vec::new() };
+        let stores = trust::Machine::here().browser_stores().into_iter();
+        stores.map(|store| BrowserStore { name: store.to_string(), trusts: store.trusts(&anchor) }).collect()
     }
 
     fn now(&self) -> SystemTime {
