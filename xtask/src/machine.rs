@@ -17,6 +17,7 @@ pub(crate) const CHROMIUM: Need = Need { probe: &["chromium", "--version"], pack
 pub(crate) const NODE: Need = Need { probe: &["node", "--version"], package: "nodejs" };
 pub(crate) const NPM: Need = Need { probe: &["npm", "--version"], package: "npm" };
 pub(crate) const OPENSSL: Need = Need { probe: &["openssl", "version"], package: "openssl" };
+pub(crate) const PEBBLE: Need = Need { probe: &["pebble", "-help"], package: "pebble" };
 pub(crate) const PYTHON: Need = Need { probe: &["python3", "--version"], package: "python3" };
 pub(crate) const PYTHON_VENV: Need =
     Need { probe: &["python3", "-c", "import ensurepip, venv"], package: "python3-venv" };

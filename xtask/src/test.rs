@@ -97,7 +97,7 @@ fn doc(root: &Path) -> Result<Tally> {
 }
 
 fn rust(root: &Path) -> Result<Tally> {
-    machine::ensure(&[machine::CERTUTIL, machine::OPENSSL])?;
+    machine::ensure(&[machine::CERTUTIL, machine::OPENSSL, machine::PEBBLE])?;
     let mut test = cargo(root, &["test", "--locked", "--quiet", "--workspace", "--no-fail-fast"]);
     suite::counted(&mut test, suite::cargo_summary)
 }

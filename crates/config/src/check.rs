@@ -103,6 +103,8 @@ pub(crate) struct Check<'e> {
     untold: Option<(usize, Severity)>,
     owners: HashMap<String, usize>,
     pub(crate) effective: Vec<Effective>,
+    /// Files that the server makes itself, so that they need not be there.
+    pub(crate) made_here: Vec<PathBuf>,
     /// `[NAME]` macros of the place that is being read.
     pub(crate) macros: Vec<(&'static str, String)>,
 }
@@ -118,6 +120,7 @@ impl<'e> Check<'e> {
             untold: None,
             owners: HashMap::new(),
             effective: Vec::new(),
+            made_here: Vec::new(),
             macros: Vec::new(),
         }
     }
@@ -188,8 +191,9 @@ impl<'e> Check<'e> {
         self.effective.push(Effective { setting, value, default, origin, reload: Reload::Live, owner, secret: None });
     }
 
+    /// Whether a file is there, or will be before it is needed.
     pub(crate) fn exists(&self, path: &Path) -> bool {
-        (self.environment.read)(path).is_ok()
+        self.made_here.iter().any(|made| made == path) || (self.environment.read)(path).is_ok()
     }
 
     /// Reads and decodes a file; what is wrong with its bytes is told. `Ok(None)` if there is no such file.

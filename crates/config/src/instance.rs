@@ -1,5 +1,6 @@
 //! `PhotonServer.config`: the instance and what it is made of.
 
+use crate::acme::{self, Acme};
 use crate::application::{Application, Applications};
 use crate::check::{Check, Told, attributes};
 use crate::finding::Severity;
@@ -110,6 +111,8 @@ pub struct Instance {
     pub secure_ports: Vec<SecurePort>,
     /// The roles it plays.
     pub applications: Applications,
+    /// Present if certificates come from an authority.
+    pub acme: Option<Acme>,
 }
 
 impl Instance {
@@ -185,7 +188,7 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
     let (settings, log) = read_settings(check, element, &name);
     let mut known: Vec<&str> = listener::GROUPS.iter().flat_map(|group| [group.list, group.item]).collect();
     known.extend(IRRELEVANT_ELEMENTS);
-    known.extend(["Applications", "SecurePorts", "S2S", "WebSocketS2S", "ConfigServer"]);
+    known.extend(["Applications", "SecurePorts", "S2S", "WebSocketS2S", "ConfigServer", "Acme"]);
     check.unknown_children(element, &known);
     for irrelevant in IRRELEVANT_ELEMENTS.iter().flat_map(|name| element.children(name)) {
         check.ignored(format!("<{}>", irrelevant.name.text), &irrelevant.name.span);
@@ -202,11 +205,12 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
             check.warn(&node.name.span, text);
         }
     }
+    let acme = acme::read(check, element);
     let listeners = listener::read_all(check, element, &name);
     let secure_ports = listener::secure_ports(check, element);
     let applications = crate::application::read(check, element);
     applications.check_listeners(check, &listeners);
-    Instance { name, settings, log, listeners, secure_ports, applications }
+    Instance { name, settings, log, listeners, secure_ports, applications, acme }
 }
 
 fn read_settings(check: &mut Check<'_>, element: &Element, name: &str) -> (InstanceSettings, Option<LogFile>) {

@@ -5,7 +5,7 @@
 //!
 //! | file | module |
 //! | --- | --- |
-//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `application` |
+//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `acme`, `application` |
 //! | `Nameserver.xml.config`, `Master.xml.config`, `GameServer.xml.config` | `role`, `role_file`, `role_settings` |
 //! | `Photon.NameServer.dll.config`, `Photon.LoadBalancing.dll.config` of version 4 | `dotnet` |
 //! | `Nameserver.json` | `region` |
@@ -16,6 +16,7 @@
 //! [`changes`] compares two configurations, [`sample`] writes the built-in one. Files are read through one function, so that a
 //! check needs no disk.
 
+mod acme;
 mod application;
 mod change;
 mod check;
@@ -45,6 +46,7 @@ mod xml;
 
 use std::path::{Path, PathBuf};
 
+pub use acme::{Acme, AcmeSettings};
 pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
 pub use change::{Change, What, changes};
 pub use check::{Effective, Environment, File, MAX_FINDINGS, Origin};
@@ -76,8 +78,8 @@ pub use shipped::{is_shipped, missing_listeners};
 pub use source::{MAX_FILE_BYTES, Place};
 pub use tls::{Certificate, CertificateSettings, Tls, TlsSettings};
 pub use value::{
-    ClientCertificate, EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Networks, Port, ProxyProtocol,
-    Seconds, Secret, Time, TlsVersion, Value,
+    AcmeChallenge, ClientCertificate, EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Networks, Port,
+    ProxyProtocol, Seconds, Secret, Time, TlsVersion, Value,
 };
 
 use crate::check::{Check, Told};
@@ -153,7 +155,8 @@ fn read_config(check: &mut Check<'_>, path: &Path, options: LoadOptions<'_>) -> 
     };
     let root = check.parse_xml(file)?;
     let element = instance::choose(check, &root, options.instance)?;
-    let instance = instance::read(check, element);
+    let mut instance = instance::read(check, element);
     let roles = role::read(check, &instance);
+    acme::complete(check, &mut instance, &roles);
     Ok(Config { instance, name_server: roles.name_server, master: roles.master, game_server: roles.game_server })
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use crate::load::{ControllerSettings, LevelSettings, LoadBalancerSettings, WeightSettings};
 use crate::plugin::{PluginSettings, PluginsSettings};
 use crate::{
-    ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings, CustomAuth,
-    GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
+    AcmeSettings, ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings,
+    CustomAuth, GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
     NameServerSettings, PolicySettings, Region, Reload, RouteSettings, TcpSettings, TlsSettings, WebRpc, not_in_effect,
 };
 
@@ -21,6 +21,7 @@ pub fn reference() -> String {
         ("PhotonServer.config: `PolicyFileListener`", "PolicyFileListener", PolicySettings::keys()),
         ("PhotonServer.config: TLS of every listener but UDP", "HTTPListener", TlsSettings::keys()),
         ("PhotonServer.config: `ServerCertificate`", "ServerCertificate", CertificateSettings::keys()),
+        ("PhotonServer.config: `Acme`", "Acme", AcmeSettings::keys()),
         ("PhotonServer.config: `Applications`", "Applications", ApplicationsSettings::keys()),
         ("PhotonServer.config: `Application`", "Application", ApplicationSettings::keys()),
         ("Files of all roles: tokens", "Master", Authentication::keys()),

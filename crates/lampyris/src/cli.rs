@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 use clap::{Args, Parser, Subcommand};
 use lampyris_server::{Addresses, HostName, Options, StartError, default_listeners};
 
+use crate::acme_args::AcmeArgs;
 use crate::cert;
 use crate::configured::{self, Checked, Files};
 use crate::import::ImportArgs;
@@ -142,6 +143,9 @@ pub(crate) struct RunArgs {
     free_ports: bool,
 
     #[command(flatten)]
+    acme: AcmeArgs,
+
+    #[command(flatten)]
     pub(crate) logs: LogArgs,
 }
 
@@ -170,7 +174,9 @@ impl RunArgs {
             }
         }
         let addresses = Addresses::OfListeners { public_ip: self.public_ip, public_host: self.public_host.clone() };
-        Ok(Options { addresses, workers: self.workers(), ..Options::new(self.state_dir()?, listeners) })
+        let state_dir = self.state_dir()?;
+        let acme = self.acme.settings(&state_dir);
+        Ok(Options { addresses, acme, workers: self.workers(), ..Options::new(state_dir, listeners) })
     }
 
     fn workers(&self) -> u16 {

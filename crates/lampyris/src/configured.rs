@@ -1,5 +1,6 @@
 //! From an operator's files to what the server is told.
 
+mod authority;
 mod endpoints;
 mod listeners;
 mod roles;
@@ -76,6 +77,7 @@ pub(crate) fn options(
         master: roles::master(config),
         game: roles::game(config),
         token_secret,
+        acme: config.instance.acme.as_ref().map(authority::read),
         workers,
         limits: Limits {
             rates: MessageRates { messages: settings.message_rate, bytes: settings.message_data_rate },

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong usage or not started.
 
+mod acme_args;
 mod banner;
 mod cert;
 mod check_config;

@@ -45,7 +45,9 @@ impl Server {
     }
 
     fn plan(&self, listener: &Listener) -> Option<Plan> {
-        secure::plan(listener, listener.tls.as_ref()?, self.certificate())
+        let started = self.store.listeners().first()?.serving();
+        let challenges = started.plan().settings.challenges.as_ref();
+        secure::plan(listener, listener.tls.as_ref()?, self.certificate(), challenges)
     }
 
     /// What it says of itself.

@@ -9,6 +9,7 @@ use lampyris_tls::store::{CertificateFiles, Plan, PlanError, Serving};
 use lampyris_tls::{
     Certificate, Identity, Origin, PasswordSource, Secured, Settings, StartLog, Store, TlsError, Wanted,
 };
+use rustls::server::ResolvesServerCert;
 
 use crate::net::bind::BoundAddress;
 use crate::{Addresses, HostName, Listener, Options, StartError, Tls, host};
@@ -32,13 +33,18 @@ impl SecureListeners {
 }
 
 /// Reads every certificate. What is wrong is told of all listeners at once; no listener does without.
-pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
+///
+/// With `challenges` every listener answers an authority that asks in a handshake.
+pub(crate) fn load(
+    options: &Options,
+    challenges: Option<&Arc<dyn ResolvesServerCert>>,
+) -> Result<SecureListeners, StartError> {
     let is_own = |listener: &Listener| matches!(listener.tls, Some(Tls::Own));
     let own = options.listeners.iter().any(is_own).then(|| load_own(options)).transpose()?;
     let (mut plans, mut planned) = (Vec::new(), Vec::new());
     let mut places = Vec::with_capacity(options.listeners.len());
     for listener in &options.listeners {
-        let plan = listener.tls.as_ref().and_then(|tls| plan(listener, tls, own.as_ref()));
+        let plan = listener.tls.as_ref().and_then(|tls| plan(listener, tls, own.as_ref(), challenges));
         places.push(plan.is_some().then_some(plans.len()));
         if let Some(plan) = plan {
             plans.push(plan);
@@ -56,22 +62,22 @@ pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
 }
 
 /// What a listener's certificates are to be.
-pub(crate) fn plan(listener: &Listener, tls: &Tls, own: Option<&Certificate>) -> Option<Plan> {
-    let label = listener.node.label.clone();
-    Some(match tls {
+pub(crate) fn plan(
+    listener: &Listener,
+    tls: &Tls,
+    own: Option<&Certificate>,
+    challenges: Option<&Arc<dyn ResolvesServerCert>>,
+) -> Option<Plan> {
+    let (certificates, default_domain, settings) = match tls {
         Tls::Own => {
             let path = own?.server_pem.clone();
             let password = PasswordSource::of_environment();
-            let certificates = vec![CertificateFiles { certificate: path.clone(), key: path, password }];
-            Plan { listener: label, certificates, default_domain: None, settings: Settings::default() }
+            (vec![CertificateFiles { certificate: path.clone(), key: path, password }], None, Settings::default())
         }
-        Tls::Files(files) => Plan {
-            listener: label,
-            certificates: files.certificates.clone(),
-            default_domain: files.default_domain.clone(),
-            settings: files.settings.clone(),
-        },
-    })
+        Tls::Files(files) => (files.certificates.clone(), files.default_domain.clone(), files.settings.clone()),
+    };
+    let settings = Settings { challenges: challenges.cloned(), ..settings };
+    Some(Plan { listener: listener.node.label.clone(), certificates, default_domain, settings })
 }
 
 fn at(listener: &Listener, error: &str) -> String {

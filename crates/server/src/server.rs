@@ -4,8 +4,11 @@
 //! Ready -> Draining -> Stopped
 //! ```
 
+use std::convert::Infallible;
+use std::future::{self, Future};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -18,6 +21,7 @@ use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::acme::Authority;
 use crate::control::Operator;
 use crate::control::plane::Wishes;
 use crate::net::accept::Door;
@@ -51,6 +55,7 @@ pub struct Server {
     pub(crate) store: Arc<Store>,
     /// Ends with the server.
     _watch: Watch,
+    authority: Option<Authority>,
     pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
@@ -78,15 +83,25 @@ impl Server {
         }
         host::raise_file_limit();
         let secrets = load_secrets(&options.state_dir)?;
-        let secure = secure::load(options)?;
+        let authority = Authority::prepare(options)?;
+        let secure = secure::load(options, authority.as_ref().and_then(Authority::certificates).as_ref())?;
         let bound = bind(options)?;
         secure::log_listeners(options, &bound.addresses, &secure);
-        Self::serve(options, secrets, secure, bound)
+        Self::serve(options, secrets, secure, authority, bound)
     }
 
-    fn serve(options: &Options, secrets: Secrets, secure: SecureListeners, bound: Bound) -> Result<Self, StartError> {
+    fn serve(
+        options: &Options,
+        secrets: Secrets,
+        secure: SecureListeners,
+        authority: Option<Authority>,
+        bound: Bound,
+    ) -> Result<Self, StartError> {
         let clock = Instant::now();
-        let config = Arc::new(node_config(options, secrets, bound.listeners));
+        let config = Arc::new(Config {
+            challenges: authority.as_ref().map(Authority::challenges),
+            ..node_config(options, secrets, bound.listeners)
+        });
         let polls = (0..options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>();
         let polls = polls.map_err(|source| StartError::System { what: "a poll", source })?;
         let wakers = polls.iter().map(|poll| Waker::new(poll.registry(), WAKE).map(Arc::new));
@@ -104,6 +119,7 @@ impl Server {
             certificate: secure.own,
             store: secure.store,
             _watch: watch,
+            authority,
             counters: Vec::new(),
             phase: Phase::Ready,
             stop: Arc::default(),
@@ -176,6 +192,17 @@ impl Server {
         self.exits.recv().await;
     }
 
+    /// Keeps the certificate of an authority fresh, if there is one; without end.
+    fn keep_certificate(&mut self) -> impl Future<Output = Infallible> + use<> {
+        let authority = self.authority.take();
+        async {
+            match authority {
+                Some(authority) => authority.run().await,
+                None => future::pending().await,
+            }
+        }
+    }
+
     /// Tells every client goodbye and ends; takes a few seconds at most.
     ///
     /// # Errors
@@ -242,11 +269,13 @@ pub fn run(options: &Options, operator: &mut dyn Operator) -> Result<(), RunErro
         let mut server = Server::start(options)?;
         let mut wishes = Wishes::take(operator).map_err(system("a signal handler"))?;
         operator.ready(&server);
+        let mut certificate = pin!(server.keep_certificate());
         let reason = loop {
             let wish = tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "SIGINT",
                 () = server.worker_ended() => break "a worker ended",
+                never = &mut certificate => match never {},
                 wish = wishes.next() => wish,
             };
             wishes.fulfil(wish, &mut server, operator);
@@ -280,6 +309,7 @@ fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfi
         udp_secret: secrets.udp,
         udp: options.udp.clone(),
         assets: assets::all(),
+        challenges: None,
         limits: options.limits.clone(),
     };
     config.addresses = addresses::told(options, &config);

@@ -7,6 +7,7 @@
 mod authority;
 pub mod certificate;
 mod chain;
+pub mod challenge;
 pub mod ciphers;
 pub mod clients;
 pub mod cluster;

@@ -46,6 +46,7 @@ pub(crate) fn config(workers: u16) -> Config {
         udp_secret: [9; 32],
         udp: UdpConfig::SERVER,
         assets: HashMap::new(),
+        challenges: None,
         limits: Limits::default(),
     };
     tell_ports(&mut config);

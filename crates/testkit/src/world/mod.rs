@@ -188,6 +188,7 @@ impl World {
             udp_secret: rng.random(),
             udp: UdpConfig::SERVER,
             assets: HashMap::new(),
+            challenges: None,
             limits: world.limits,
         };
         let endpoint = |role| Endpoint { host: host.clone(), ports: config.ports(role), ..Endpoint::default() };
