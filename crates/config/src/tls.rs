@@ -122,9 +122,10 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
     if let Some(path) = missing.first() {
         let remedy = if from_store.is_some() {
             "; there is no Windows certificate store here: export the certificate with its key as .pfx and convert it with \
-             `lampyris cert import --pfx x.pfx`"
+             `lampyris cert import --pfx x.pfx --out server.pem`"
         } else {
-            "; put certificate and key there, or say where they are with CertificatePath"
+            "; put certificate and key there, say where they are with CertificatePath, or make them with \
+             `lampyris cert dev --name HOST --config FILE`"
         };
         let text = format!("this listener is secure, and its certificate {} cannot be read{remedy}", path.display());
         reader.check.find_about(Subject::Certificate, Severity::Error, &secure, text);
