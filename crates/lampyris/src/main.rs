@@ -64,6 +64,11 @@ fn run(args: &RunArgs) -> ExitCode {
         Ok(logs) => logs,
         Err(error) => return fail(NOT_STARTED, &error),
     };
+    // What was logged stands before the error.
+    let fail = |code, error: &str| {
+        logs.flush();
+        fail(code, error)
+    };
     let options = match args.options(checked.as_ref()) {
         Ok(options) => options,
         Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
