@@ -74,7 +74,7 @@ fn run(args: &RunArgs) -> ExitCode {
         Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
     let configuration = checked.map(Configuration::new);
-    let mut running = Running { args, options: options.clone(), configuration, logs, recent, color };
+    let mut running = Running { args, options: options.clone(), configuration, logs: &logs, recent, color };
     match lampyris_server::run(&options, &mut running) {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Start(error)) => fail(NOT_STARTED, &error.to_string()),

@@ -19,7 +19,7 @@ pub(crate) struct Running<'a> {
     pub(crate) args: &'a RunArgs,
     pub(crate) options: Options,
     pub(crate) configuration: Option<Configuration>,
-    pub(crate) logs: Logs,
+    pub(crate) logs: &'a Logs,
     pub(crate) recent: Arc<Recent>,
     pub(crate) color: bool,
 }
