@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod deployment;
+#[path = "configured/reload.rs"]
+mod reload;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
