@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::TlsError;
 
 /// Who may read a file.
@@ -66,19 +68,24 @@ pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Tls
     result.map_err(|source| TlsError::Unwritable { path: path.to_owned(), source })
 }
 
-/// Renames the file to one beside it that is not there yet, and returns that.
-pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, TlsError> {
-    let unwritable = |source| TlsError::Unwritable { path: path.to_owned(), source };
+/// Copies the file to one beside it that is not there yet, for its owner alone, and returns that. The file itself stays
+/// until it is replaced, so that whoever reads it meanwhile finds it.
+pub(crate) fn keep_aside(path: &Path) -> Result<PathBuf, TlsError> {
+    let bytes = Zeroizing::new(read(path)?.unwrap_or_default());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut number = 1_u32;
     loop {
         let beside =
             path.with_file_name(if number == 1 { format!("{name}.old") } else { format!("{name}.old{number}") });
-        // A link fails where a renaming would replace.
-        match fs::hard_link(path, &beside) {
-            Ok(()) => return fs::remove_file(path).map(|()| beside).map_err(unwritable),
+        let mode = Access::Private.file_mode();
+        let copied = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()
+        });
+        match copied {
+            Ok(()) => return Ok(beside),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number = number.saturating_add(1),
-            Err(error) => return Err(unwritable(error)),
+            Err(source) => return Err(TlsError::Unwritable { path: beside, source }),
         }
     }
 }
