@@ -75,6 +75,25 @@ pub fn not_in_effect(setting: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Authentication, CustomAuth, GameServerSettings, InstanceSettings, MasterSettings, NameServerSettings,
+        RouteSettings, WebRpc,
+    };
+
+    #[test]
+    fn every_entry_is_a_setting_that_there_is() {
+        let known = [
+            ("Instance", InstanceSettings::keys()),
+            ("Route", RouteSettings::keys()),
+            ("NameServer", [NameServerSettings::keys(), Authentication::keys(), CustomAuth::keys()].concat()),
+            ("Master", [MasterSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
+            ("Game", [GameServerSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
+        ];
+        for (of, key, _) in NOT_IN_EFFECT.iter().filter(|(_, key, _)| !key.is_empty()) {
+            let of_same = known.iter().filter(|(name, _)| name == of).flat_map(|(_, keys)| keys);
+            assert!(of_same.clone().any(|known| known.name == *key), "{of} {key}");
+        }
+    }
 
     #[test]
     fn settings_are_found_as_they_are_named_in_a_check() {

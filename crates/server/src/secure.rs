@@ -70,8 +70,12 @@ pub(crate) fn load(options: &Options, challenges: Option<&Arc<dyn ResolvesServer
         let one = match (&listener.tls, earlier) {
             (_, Some((_, earlier))) => earlier.clone(),
             (None, None) => Ok(None),
-            (Some(Tls::Own), None) => own.as_ref().map(|own| load_single(own, challenges)).transpose().map_err(|error| error.to_string()),
-            (Some(Tls::Files(files)), None) => load_files(files, challenges).map(Some).map_err(|error| error.to_string()),
+            (Some(Tls::Own), None) => {
+                own.as_ref().map(|own| load_single(own, challenges)).transpose().map_err(|error| error.to_string())
+            }
+            (Some(Tls::Files(files)), None) => {
+                load_files(files, challenges).map(Some).map_err(|error| error.to_string())
+            }
         };
         loaded.push(one);
     }
