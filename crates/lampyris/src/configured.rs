@@ -23,18 +23,35 @@ pub(crate) struct Files<'a> {
     pub(crate) config: &'a Path,
     pub(crate) instance: Option<&'a str>,
     pub(crate) strict: bool,
+    pub(crate) ignore_plugins: bool,
 }
 
-/// Reads the files and gives what the server is told; what is good to know goes to the log. The errors are told as
-/// they are, one text each.
-pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Result<Options, Vec<String>> {
-    let load_options = LoadOptions { instance: files.instance, strict: files.strict };
+/// Files that were read and have no error.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) config: Config,
+    pub(crate) loaded: Loaded,
+}
+
+/// Reads the files. The errors are told as they are, one text each.
+pub(crate) fn read(files: &Files<'_>) -> Result<Checked, Vec<String>> {
+    let options = LoadOptions { instance: files.instance, strict: files.strict, ignore_plugins: files.ignore_plugins };
     let variable = |name: &str| std::env::var(name).ok();
-    let loaded = load(files.config, load_options, Environment { read: &read_file, variable: &variable });
-    let Some(config) = &loaded.config else {
-        return Err(loaded.findings.iter().filter(|one| one.severity == Severity::Error).map(finding).collect());
-    };
-    tell(&loaded);
+    let mut loaded = load(files.config, options, Environment { read: &read_file, variable: &variable });
+    match loaded.config.take() {
+        Some(config) => Ok(Checked { config, loaded }),
+        None => Err(loaded.findings.iter().filter(|one| one.severity == Severity::Error).map(finding).collect()),
+    }
+}
+
+/// What the server is told; what is good to know goes to the log. The errors are told as they are, one text each.
+pub(crate) fn options(
+    files: &Files<'_>,
+    Checked { config, loaded }: &Checked,
+    state_dir: PathBuf,
+    workers: u16,
+) -> Result<Options, Vec<String>> {
+    tell(loaded);
     let applications = applications(config);
     let folder =
         files.config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
