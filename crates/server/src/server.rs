@@ -256,7 +256,8 @@ fn load_secrets(state: &Path) -> Result<Secrets, StartError> {
     Secrets::load(state)
 }
 
-fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfig>) -> Config {
+/// What the node is told, once the ports are known.
+pub(crate) fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfig>) -> Config {
     let mut config = Config {
         workers: options.workers,
         listeners,

@@ -12,7 +12,7 @@ use lampyris_server::engine::{
 use lampyris_server::{CertificateFiles, Listener, SocketSettings, Tls, TlsFiles};
 use lampyris_tls::{CipherList, PasswordSource, ProtocolRange, Settings, Warning};
 
-use super::bytes;
+use super::{bytes, or_never};
 
 /// The unit of the limits of unsent data.
 const BUFFER_BYTES: usize = 4096;
@@ -112,10 +112,10 @@ impl Context<'_> {
         Ok(service)
     }
 
-    /// The port at which the Master takes game servers.
+    /// The port at which a Master takes game servers, also where there is none: the files of all machines are the same.
     fn is_for_servers(&self, written: &lampyris_config::Listener) -> bool {
-        let port = self.config.master.as_ref().map(|master| master.settings.incoming_game_server_peer_port);
-        written.common.override_application.is_none() && port == Some(written.port)
+        let settings = self.config.master.as_ref().map(|master| master.settings.clone()).unwrap_or_default();
+        written.common.override_application.is_none() && written.port == settings.incoming_game_server_peer_port
     }
 
     /// Whether a proxy that ends TLS stands before a port.
@@ -222,11 +222,6 @@ impl Context<'_> {
         }
         Ok(file.bytes.into())
     }
-}
-
-/// A time of 0 means that there is no limit.
-fn or_never(time: Duration) -> Duration {
-    if time.is_zero() { Duration::MAX } else { time }
 }
 
 /// The files and settings of a secure listener; every fault is told.
