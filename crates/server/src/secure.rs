@@ -61,7 +61,8 @@ pub(crate) fn load(
     Ok(SecureListeners { own, store, places })
 }
 
-fn plan(
+/// What a listener's certificates are to be.
+pub(crate) fn plan(
     listener: &Listener,
     tls: &Tls,
     own: Option<&Certificate>,
