@@ -5,7 +5,6 @@ use std::time::Duration;
 use lampyris_engine::{Action, ConnectionKey, Moved, WorkerId};
 use lampyris_transport::CloseCause;
 
-use super::datagram::send_all;
 use super::driver::{CLOSE_WAIT, Driver};
 use super::post::Letter;
 use super::stream::{Phase, Stream, StreamKey};
@@ -24,7 +23,7 @@ impl Driver {
             self.remove(key);
             self.take_actions(now);
         }
-        send_all(&self.udp, now, &mut self.worker, &mut self.outgoing, &self.counters);
+        self.outbox.send_all(&self.udp, now, &mut self.worker, &self.counters);
         self.deferred = self.post.flush();
     }
 

@@ -1,12 +1,17 @@
 //! UDP sockets.
 
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
+use std::ops::Range;
 use std::time::Duration;
 
 use lampyris_engine::{Datagram, ListenerId, Worker};
 use mio::net::UdpSocket;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use rustix::io::Errno;
+use rustix::net::addr::SocketAddrArg as _;
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
+use smallvec::SmallVec;
 
 use crate::Counters;
 
@@ -16,6 +21,8 @@ const BATCH: usize = 16;
 const TRAIN_BYTES: usize = 64 << 10;
 /// Calls per socket and turn, so that a flood on one socket leaves time for the others.
 const BATCHES_PER_TURN: usize = 8;
+/// Datagrams gathered before the first is sent.
+const BURST: usize = 32;
 
 /// A UDP socket of a listener.
 pub(crate) struct UdpPort {
@@ -105,6 +112,38 @@ impl UdpPort {
         }
     }
 
+    /// Sends datagrams, with one call if the system need not be told which of its addresses they leave from. What it does
+    /// not take at once is lost here, and sent again by the reliable layer like what is lost later.
+    fn send_run<'a>(&self, datagrams: impl Iterator<Item = (&'a Datagram, &'a [u8])>, counters: &Counters) {
+        if self.local.ip().is_unspecified() {
+            datagrams.for_each(|(datagram, contents)| self.send(datagram, contents, counters));
+            return;
+        }
+        let mut addresses = SmallVec::<[SocketAddrAny; BURST]>::new();
+        let mut slices = SmallVec::<[[IoSlice<'_>; 1]; BURST]>::new();
+        for (datagram, contents) in datagrams {
+            addresses.push(datagram.to.as_any());
+            slices.push([IoSlice::new(contents)]);
+        }
+        let mut controls = SmallVec::<[SendAncillaryBuffer<'_, '_, '_>; BURST]>::new();
+        controls.resize_with(slices.len(), SendAncillaryBuffer::default);
+        let messages = addresses.iter().zip(&slices).zip(&mut controls);
+        let mut messages: SmallVec<[MMsgHdr<'_>; BURST]> =
+            messages.map(|((address, slice), control)| MMsgHdr::new_with_addr(address, slice, control)).collect();
+        let mut rest = messages.as_mut_slice();
+        while !rest.is_empty() {
+            match sendmmsg(&self.socket, rest, SendFlags::empty()) {
+                Ok(sent) => rest = rest.get_mut(sent.max(1)..).unwrap_or_default(),
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    tracing::trace!(%error, "a datagram was not sent");
+                    counters.datagrams_unsent.increment();
+                    rest = rest.get_mut(1..).unwrap_or_default();
+                }
+            }
+        }
+    }
+
     /// Sends at once or not at all: what is lost here is sent again by the reliable layer, like what is lost later.
     fn send(&self, datagram: &Datagram, contents: &[u8], counters: &Counters) {
         let src_ip =
@@ -124,20 +163,49 @@ impl UdpPort {
     }
 }
 
-/// Sends everything that the node has.
-pub(crate) fn send_all(
-    ports: &[UdpPort],
-    now: Duration,
-    worker: &mut Worker,
-    scratch: &mut Vec<u8>,
-    counters: &Counters,
-) {
-    loop {
-        scratch.clear();
-        let Some(datagram) = worker.poll_datagram(now, scratch) else { return };
-        match ports.iter().max_by_key(|port| port.fitness(&datagram)) {
-            Some(port) if port.fitness(&datagram) > 0 => port.send(&datagram, scratch, counters),
-            _ => counters.datagrams_unsent.increment(),
+/// Datagrams gathered before the first of them is sent.
+///
+/// Sends that follow each other at once find the caches warm, and one call can carry them all.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    bytes: Vec<u8>,
+    staged: Vec<Staged>,
+}
+
+/// A datagram in an [`Outbox`]; its bytes are a part of those of the outbox.
+struct Staged {
+    datagram: Datagram,
+    port: usize,
+    bytes: Range<usize>,
+}
+
+impl Outbox {
+    /// Sends everything that the node has.
+    pub(crate) fn send_all(&mut self, ports: &[UdpPort], now: Duration, worker: &mut Worker, counters: &Counters) {
+        while self.gather(ports, now, worker, counters) {
+            for run in self.staged.chunk_by(|one, other| one.port == other.port) {
+                let Some(port) = run.first().and_then(|first| ports.get(first.port)) else { continue };
+                let contents = run
+                    .iter()
+                    .map(|staged| (&staged.datagram, self.bytes.get(staged.bytes.clone()).unwrap_or_default()));
+                port.send_run(contents, counters);
+            }
+            self.staged.clear();
         }
+    }
+
+    /// Takes what the node has, up to a burst. Gives whether there was anything.
+    fn gather(&mut self, ports: &[UdpPort], now: Duration, worker: &mut Worker, counters: &Counters) -> bool {
+        self.bytes.clear();
+        while self.staged.len() < BURST {
+            let start = self.bytes.len();
+            let Some(datagram) = worker.poll_datagram(now, &mut self.bytes) else { break };
+            let fitting = ports.iter().map(|port| port.fitness(&datagram)).enumerate();
+            match fitting.max_by_key(|(_, fitness)| *fitness) {
+                Some((port, 1..)) => self.staged.push(Staged { datagram, port, bytes: start..self.bytes.len() }),
+                _ => counters.datagrams_unsent.increment(),
+            }
+        }
+        !self.staged.is_empty()
     }
 }

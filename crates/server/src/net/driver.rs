@@ -18,7 +18,7 @@ use slotmap::{Key as _, KeyData, SecondaryMap, SlotMap};
 
 use super::accept::{AcceptPause, TcpPort};
 use super::bind::WorkerSockets;
-use super::datagram::{Batch, UdpPort};
+use super::datagram::{Batch, Outbox, UdpPort};
 use super::handshakes::Handshakes;
 use super::post::{Letter, Post, RETRY};
 use super::stream::{Buffers, Phase, Progress, Stream, StreamKey};
@@ -56,7 +56,7 @@ pub(crate) struct Driver {
     pub(super) deferred: bool,
     buffers: Buffers,
     batch: Batch,
-    pub(super) outgoing: Vec<u8>,
+    pub(super) outbox: Outbox,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -97,7 +97,7 @@ impl Driver {
             deferred: false,
             buffers: Buffers::new(),
             batch: Batch::new(),
-            outgoing: Vec::new(),
+            outbox: Outbox::default(),
             counters,
         })
     }

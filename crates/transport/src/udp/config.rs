@@ -24,8 +24,9 @@ pub struct Config {
     pub reassembly_bytes: usize,
     /// Largest datagram agreed to, whatever the client can take.
     pub mtu: u16,
-    /// How long an acknowledgement of a message waits for a datagram to travel with. The handshake, pings and questions
-    /// for the time are acknowledged at once: the client's clock depends on it.
+    /// How long an acknowledgement of a message waits at most for a datagram to travel with: it goes at the next multiple
+    /// of this time, so that those of many peers go in one turn of their owner. The handshake, pings and questions for
+    /// the time are acknowledged at once: the client's clock depends on it.
     pub ack_delay: Duration,
     /// A peer silent for this long is pinged.
     pub ping_interval: Duration,

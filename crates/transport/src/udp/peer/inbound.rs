@@ -274,9 +274,28 @@ impl Peer {
         });
         let waits = matches!(self.phase, Phase::Open) && command.channel != CONTROL_CHANNEL;
         if waits && !self.config.ack_delay.is_zero() {
-            self.timers.set_earlier(Timer::Ack, self.heard_at + self.config.ack_delay);
+            self.timers.set_earlier(Timer::Ack, next_beat(self.heard_at, self.config.ack_delay));
         } else {
             self.acks_due = true;
+        }
+    }
+}
+
+/// The first multiple of `beat` after `now`.
+fn next_beat(now: Duration, beat: Duration) -> Duration {
+    let into_beat = now.as_nanos().checked_rem(beat.as_nanos()).unwrap_or_default();
+    now + beat.saturating_sub(Duration::from_nanos_u128(into_beat))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledgements_of_all_peers_wait_for_the_same_beat() {
+        let ms = Duration::from_millis;
+        for (now, next) in [(ms(0), ms(5)), (ms(1), ms(5)), (Duration::from_nanos(4_999_999), ms(5)), (ms(5), ms(10))] {
+            assert_eq!(next_beat(now, ms(5)), next, "{now:?}");
         }
     }
 }
