@@ -3,6 +3,7 @@
 use crate::application::{Application, Applications};
 use crate::check::{Check, Told, attributes};
 use crate::listener::{self, Listener, SecurePort};
+use crate::s2s::{self, S2s};
 use crate::settings::{Case, Reader, settings};
 use crate::value::{EncryptionTypes, Milliseconds, Value as _};
 use crate::xml::Element;
@@ -104,6 +105,8 @@ pub struct Instance {
     pub listeners: Vec<Listener>,
     /// Ports behind a proxy that ends TLS.
     pub secure_ports: Vec<SecurePort>,
+    /// How servers of several machines are linked.
+    pub s2s: S2s,
     /// The roles it plays.
     pub applications: Applications,
 }
@@ -189,19 +192,12 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
     for server in element.children("ConfigServer") {
         check.warn(&server.name.span, "<ConfigServer> has no effect: this server has no telnet menu");
     }
-    for name in ["S2S", "WebSocketS2S"] {
-        for node in element.children(name) {
-            let text = format!(
-                "<{name}> has no effect; write its attributes at each <TCPS2SListener> and <WebSocketS2SListener>"
-            );
-            check.warn(&node.name.span, text);
-        }
-    }
-    let listeners = listener::read_all(check, element, &name);
+    let s2s = s2s::read(check, element);
+    let listeners = listener::read_all(check, element, &name, &s2s.defaults);
     let secure_ports = listener::secure_ports(check, element);
     let applications = crate::application::read(check, element);
     applications.check_listeners(check, &listeners);
-    Instance { name, settings, listeners, secure_ports, applications }
+    Instance { name, settings, listeners, secure_ports, s2s, applications }
 }
 
 fn read_settings(check: &mut Check<'_>, element: &Element) -> InstanceSettings {

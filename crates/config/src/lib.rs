@@ -5,7 +5,7 @@
 //!
 //! | file | module |
 //! | --- | --- |
-//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `application` |
+//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `s2s`, `application` |
 //! | `Nameserver.xml.config`, `Master.xml.config`, `GameServer.xml.config` | `role`, `role_settings` |
 //! | `Nameserver.json` | `region` |
 //!
@@ -22,6 +22,7 @@ mod reference;
 mod region;
 mod role;
 mod role_settings;
+mod s2s;
 mod settings;
 mod source;
 mod tls;
@@ -46,6 +47,7 @@ pub use role_settings::{
     AuthProviderSettings, Authentication, CustomAuth, GameServerSettings, HttpQueue, MasterSettings,
     NameServerSettings, WebRpc,
 };
+pub use s2s::{S2s, S2sSettings};
 pub use settings::{Key, Reload};
 pub use source::{MAX_FILE_BYTES, Place};
 pub use tls::{Certificate, CertificateSettings, Tls, TlsSettings};

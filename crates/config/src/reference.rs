@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{
     ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings, CustomAuth,
     GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
-    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, TcpSettings, TlsSettings, WebRpc,
+    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, S2sSettings, TcpSettings, TlsSettings, WebRpc,
 };
 
 /// The reference of settings as Markdown.
@@ -19,6 +19,7 @@ pub fn reference() -> String {
         ("PhotonServer.config: `PolicyFileListener`", PolicySettings::keys()),
         ("PhotonServer.config: TLS of every listener but UDP", TlsSettings::keys()),
         ("PhotonServer.config: `ServerCertificate`", CertificateSettings::keys()),
+        ("PhotonServer.config: `S2S`, `WebSocketS2S`", S2sSettings::keys()),
         ("PhotonServer.config: `Applications`", ApplicationsSettings::keys()),
         ("PhotonServer.config: `Application`", ApplicationSettings::keys()),
         ("Files of all roles: tokens", Authentication::keys()),

@@ -5,5 +5,6 @@ mod common;
 mod corpus;
 mod hostile;
 mod reference;
+mod s2s;
 mod samples;
 mod texts;
