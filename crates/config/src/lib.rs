@@ -13,6 +13,7 @@
 
 mod application;
 mod check;
+mod effect;
 mod files;
 mod finding;
 mod instance;
@@ -33,6 +34,7 @@ use std::path::Path;
 
 pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
 pub use check::{Effective, Environment, File, MAX_FINDINGS, Origin};
+pub use effect::not_in_effect;
 pub use files::read_file;
 pub use finding::{Finding, Severity};
 pub use instance::{Instance, InstanceSettings};

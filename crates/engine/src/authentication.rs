@@ -30,7 +30,7 @@ impl Worker {
     }
 
     /// A token for a client that brings none.
-    pub(crate) fn authenticate_anonymous(&mut self, now: Duration, fields: Fields<'_, '_>) -> Result<Token, Refusal> {
+    pub(crate) fn authenticate_anonymous(&mut self, fields: Fields<'_, '_>) -> Result<Token, Refusal> {
         let auth_type = fields.byte(key::CLIENT_AUTH_TYPE, "ClientAuthType")?.filter(|kind| *kind != AUTH_TYPE_NONE);
         let credentials = fields.value(key::CLIENT_AUTH_PARAMETERS, "ClientAuthParameters")?.is_some()
             || fields.value(key::CLIENT_AUTH_DATA, "ClientAuthData")?.is_some();
@@ -43,7 +43,7 @@ impl Worker {
             ));
         }
         let user_id = name(fields, key::USER_ID, "UserId")?.filter(|id| !id.is_empty());
-        let mut token = Token {
+        Ok(Token {
             expires_at_ms: 0,
             final_expiry_ms: None,
             app_id: name(fields, key::APPLICATION_ID, "ApplicationId")?.unwrap_or_default(),
@@ -56,9 +56,7 @@ impl Worker {
             expected_game_server: None,
             expected_room: None,
             auth_cookie: None,
-        };
-        token.renew(self.unix_ms(now), self.config.token_lifetime);
-        Ok(token)
+        })
     }
 
     /// Opens the token that a client presented.
@@ -79,8 +77,13 @@ impl Worker {
     }
 
     /// The text of a token, its life starting now.
-    pub(crate) fn seal_token(&mut self, now: Duration, token: &mut Token) -> Result<String, Refusal> {
-        token.renew(self.unix_ms(now), self.config.token_lifetime);
+    pub(crate) fn seal_token(
+        &mut self,
+        now: Duration,
+        token: &mut Token,
+        lifetime: Duration,
+    ) -> Result<String, Refusal> {
+        token.renew(self.unix_ms(now), lifetime);
         self.tokens
             .seal(token, &mut self.rng)
             .map_err(|error| Refusal::new(ReturnCode::INTERNAL_SERVER_ERROR, error.to_string()))

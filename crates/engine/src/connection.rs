@@ -12,7 +12,7 @@ use crate::link::Link;
 use crate::message::Home;
 use crate::session::Session;
 use crate::timers::Armed;
-use crate::{ListenerId, Role, Transport};
+use crate::{Choice, ListenerConfig, ListenerId, ListenerLimits, MessageRates, Role, Service, Transport};
 
 /// How a request came, which is how its answer goes.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,8 @@ impl ReplyMode {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) listener: ListenerId,
-    pub(crate) role: Role,
+    /// Known once the client has opened its session.
+    pub(crate) role: Option<Role>,
     pub(crate) transport: Transport,
     pub(crate) remote: SocketAddr,
     pub(crate) reached: Reached,
@@ -40,6 +41,9 @@ pub(crate) struct Connection {
     pub(crate) session: Session,
     pub(crate) cipher: Option<PayloadCipher>,
     pub(crate) out: Output,
+    pub(crate) limits: ConnectionLimits,
+    /// When its last message came.
+    pub(crate) last_message: Duration,
     pub(crate) rate: MessageRate,
     pub(crate) key_exchanges: u8,
     /// Until when the client must have authenticated, and later until when it must have gone.
@@ -50,6 +54,26 @@ pub(crate) struct Connection {
     /// UDP only: where its datagrams arrive, if it moved here from another worker.
     pub(crate) home: Option<Home>,
     pub(crate) ended: Option<CloseCause>,
+}
+
+/// Limits of one connection: those of its listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) outbound_message_bytes: usize,
+    pub(crate) queued_bytes: usize,
+    pub(crate) app_data_inactivity: Duration,
+    pub(crate) close_grace: Duration,
+}
+
+impl From<&ListenerLimits> for ConnectionLimits {
+    fn from(limits: &ListenerLimits) -> Self {
+        Self {
+            outbound_message_bytes: limits.outbound_message_bytes,
+            queued_bytes: limits.queued_bytes,
+            app_data_inactivity: limits.app_data_inactivity,
+            close_grace: limits.close_grace,
+        }
+    }
 }
 
 /// What happens when a connection's own deadline passes.
@@ -67,10 +91,33 @@ impl Connection {
         self.transport == Transport::Wss
     }
 
-    /// The next time it wants to be woken.
+    /// Which applications the listener, or the route by which the client came, has for it.
+    pub(crate) fn choice(&self, listener: &ListenerConfig) -> Option<Choice> {
+        match (&listener.service, &self.link) {
+            (Service::Udp(choice) | Service::Tcp { choice, .. }, _) => Some(*choice),
+            (Service::WebSocket { routes, .. }, Link::Ws(link)) => routes.get(link.route()).map(|route| route.choice),
+            _ => None,
+        }
+    }
+
+    /// The name of its role, for logs.
+    pub(crate) fn role_name(&self) -> &'static str {
+        self.role.map_or("none", Role::name)
+    }
+
+    /// When it has been too long without a message.
+    pub(crate) fn app_data_deadline(&self) -> Duration {
+        match self.session {
+            Session::Opening | Session::Ended => Duration::MAX,
+            _ => self.last_message.saturating_add(self.limits.app_data_inactivity),
+        }
+    }
+
+    /// The next time it wants to be woken; a deadline that is never reached is none.
     pub(crate) fn next_timeout(&self) -> Option<Duration> {
-        let own = self.deadline.map(|(at, _)| at);
-        own.into_iter().chain(self.link.next_timeout()).min()
+        let own = self.deadline.map_or(Duration::MAX, |(at, _)| at);
+        let link = self.link.next_timeout().unwrap_or(Duration::MAX);
+        Some(own.min(link).min(self.app_data_deadline())).filter(|at| *at < Duration::MAX)
     }
 }
 
@@ -108,15 +155,23 @@ impl Output {
 pub(crate) struct MessageRate {
     second: u64,
     count: u32,
+    bytes: usize,
 }
 
 impl MessageRate {
-    /// Counts one message; `false` if it is one too many.
-    pub(crate) fn admit(&mut self, now: Duration, per_second: u32) -> bool {
+    /// Counts one message.
+    pub(crate) fn admit(&mut self, now: Duration, bytes: usize, most: MessageRates) -> Result<(), CloseCause> {
         if self.second != now.as_secs() {
-            *self = Self { second: now.as_secs(), count: 0 };
+            *self = Self { second: now.as_secs(), ..Self::default() };
         }
         self.count = self.count.saturating_add(1);
-        self.count <= per_second
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.count > most.messages {
+            return Err(CloseCause::Limit("messages per second"));
+        }
+        if u32::try_from(self.bytes).is_ok_and(|bytes| bytes <= most.bytes) {
+            return Ok(());
+        }
+        Err(CloseCause::Limit("bytes of messages per second"))
     }
 }

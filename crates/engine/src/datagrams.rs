@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_transport::udp::{self, PeerHandle, Route};
-use lampyris_wire::Protocol;
 use slotmap::{Key as _, KeyData};
 
 use crate::address::Reached;
@@ -14,7 +12,7 @@ use crate::connection::Connection;
 use crate::link::Link;
 use crate::message::{Content, ForwardedDatagrams, ForwardedHead, Home, Moved};
 use crate::worker::Datagram;
-use crate::{Config, ConnectionKey, ListenerId, Transport, Worker, WorkerId, WorkerMessage};
+use crate::{Config, ConnectionKey, ListenerId, Service, Worker, WorkerId, WorkerMessage};
 
 /// Most bytes of datagrams that wait for one worker in one loop turn; what comes beyond is dropped, as a full socket
 /// buffer would.
@@ -36,7 +34,7 @@ const MAX_REPLIES: usize = 1_024;
 
 impl Datagrams {
     pub(crate) fn new(id: WorkerId, config: &Config) -> Self {
-        let udp_listeners = config.listeners.iter().enumerate().filter(|(_, l)| l.transport == Transport::Udp);
+        let udp_listeners = config.listeners.iter().enumerate().filter(|(_, l)| matches!(l.service, Service::Udp(_)));
         let limits =
             udp::ListenerLimits { peers: config.limits.connections_per_worker, ..udp::ListenerLimits::DEFAULT };
         Self {
@@ -143,15 +141,16 @@ impl Worker {
         bytes: &mut [u8],
     ) {
         let (id, challenge) = (handshake.peer_id, handshake.challenge);
-        let peer = udp::Peer::accept(now, from, handshake, Arc::clone(&self.transports.udp));
+        let Some(config) = self.transports.udp(listener) else { return };
+        let peer = udp::Peer::accept(now, from, handshake, config);
         let port = self.config.listeners.get(listener.0).map_or(0, |described| described.port);
         let unspecified = match from.ip() {
             IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
         };
-        let reached = Reached { local: SocketAddr::new(local.unwrap_or(unspecified), port), host: None };
+        let reached = Reached::at(SocketAddr::new(local.unwrap_or(unspecified), port));
         let link = Link::Udp(Box::new(peer));
-        let Some(key) = self.insert(now, listener, reached, from, link, Protocol::GpBinaryV18) else { return };
+        let Some(key) = self.insert(now, listener, reached, from, link) else { return };
         if let Some(udp_listener) = self.datagrams.listeners.get_mut(&listener) {
             udp_listener.insert(id, challenge, from, PeerHandle(key.data().as_ffi()));
         }

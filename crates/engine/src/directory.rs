@@ -6,7 +6,7 @@ use std::time::Duration;
 use lampyris_realtime::directory::request::{
     FindFriendsRequest, JoinLobbyRequest, JoinRandomRequest, LobbyStatsRequest,
 };
-use lampyris_realtime::directory::{Directory, Effect, Effects, GameServerId, GameServerOffer, MasterPeer, Settings};
+use lampyris_realtime::directory::{Directory, Effect, Effects, GameServerId, GameServerOffer, MasterPeer};
 use lampyris_realtime::room::RoomReport;
 use lampyris_realtime::room::request::JoinRequest;
 use rand::rngs::StdRng;
@@ -52,10 +52,13 @@ pub(crate) enum MasterOperation {
 
 impl DirectoryHost {
     pub(crate) fn new(config: &Config, rng: StdRng) -> Self {
-        let mut directory = Directory::new(Settings::default(), rng);
-        let served = Transport::ALL.into_iter().filter(|transport| config.listener(Role::Game, *transport).is_some());
-        let offer = GameServerOffer { transports: served.collect(), priority: 0 };
-        directory.game_server_up(LOCAL_GAME_SERVER, offer);
+        let mut directory = Directory::new(config.master.directory.clone(), rng);
+        if config.applications.plays(Role::Game) {
+            let ports = config.addresses.game.ports;
+            let served = Transport::ALL.into_iter().filter(|transport| ports.get(*transport).is_some());
+            let offer = GameServerOffer { transports: served.collect(), priority: config.game.priority };
+            directory.game_server_up(LOCAL_GAME_SERVER, offer);
+        }
         Self { directory, effects: Effects::new() }
     }
 

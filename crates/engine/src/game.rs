@@ -29,12 +29,23 @@ use crate::worker::{Owner, RoomKey};
 use crate::{ConnectionKey, Worker, WorkerId};
 
 /// The rooms of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rooms {
     by_name: HashMap<Arc<str>, RoomKey>,
     rooms: SlotMap<RoomKey, HostedRoom>,
     settings: Arc<RoomSettings>,
     effects: Effects,
+}
+
+impl Rooms {
+    pub(crate) fn new(settings: RoomSettings) -> Self {
+        Self {
+            by_name: HashMap::new(),
+            rooms: SlotMap::with_key(),
+            settings: Arc::new(settings),
+            effects: Effects::default(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -88,9 +99,13 @@ impl Worker {
         request: &RawRequest<'_>,
     ) -> Result<(), Refusal> {
         let parameters = &request.parameters;
+        let rate = self.config.game.operation_rates.iter().find(|rate| rate.code == request.code).copied();
         let Some(session) = self.game_session(key) else { return Ok(()) };
         if session.token.is_none() {
             return Err(Refusal::denied(format!("operation {} needs authentication first", request.code)));
+        }
+        if let Some(rate) = rate {
+            session.operations.admit(now, rate)?;
         }
         let stage = match &session.stage {
             Stage::Joined { room, actor } => Some((*room, Seat { actor: *actor, peer: peer_key(key) })),
@@ -162,7 +177,7 @@ impl Worker {
     /// Lets an authenticated client in; gives the parameters of the response.
     fn game_enter(&mut self, now: Duration, key: ConnectionKey, token: Token) -> Parameters {
         let left_ms = token.expires_at_ms.saturating_sub(self.unix_ms(now));
-        let renew_in = Duration::from_millis(left_ms).saturating_sub(self.config.token_lifetime / 3);
+        let renew_in = Duration::from_millis(left_ms).saturating_sub(self.config.game.token_lifetime / 3);
         if let Some(session) = self.game_session(key) {
             session.token = Some(Box::new(token));
             session.renew_token_at = now + renew_in;
@@ -173,14 +188,14 @@ impl Worker {
 
     /// Sends a fresh token when less than a third of the old one's life is left (operations.md, section 1.6).
     fn refresh_token(&mut self, now: Duration, key: ConnectionKey) {
-        let lifetime = self.config.token_lifetime;
+        let lifetime = self.config.game.token_lifetime;
         let Some(session) = self.game_session(key) else { return };
         if now < session.renew_token_at {
             return;
         }
         session.renew_token_at = now + lifetime / 3 * 2;
         let Some(mut token) = session.token.as_deref().cloned() else { return };
-        if let Ok(text) = self.seal_token(now, &mut token) {
+        if let Ok(text) = self.seal_token(now, &mut token, lifetime) {
             let event = Event { code: event::AUTH_EVENT, parameters: Parameters::from([(key::TOKEN, text)]) };
             self.begin_event();
             self.deliver(now, key, ReplyMode::UNASKED, &Outgoing::Event(&event));
@@ -214,12 +229,13 @@ impl Worker {
     }
 
     fn check_may_enter(&mut self, key: ConnectionKey, name: &Arc<str>) -> Result<(), Refusal> {
+        let checked = self.config.game.checks_expected_room;
         let Some(session) = self.game_session(key) else { return Err(Refusal::denied("not on a Game server")) };
         if !matches!(session.stage, Stage::Fresh) {
             return Err(Refusal::denied("a connection serves one room: connect again for another"));
         }
         match session.token.as_ref().and_then(|token| token.expected_room.as_deref()) {
-            Some(expected) if *expected != **name => Err(Refusal::new(
+            Some(expected) if checked && *expected != **name => Err(Refusal::new(
                 ReturnCode::EXPECTED_GAME_CHECK_FAILURE,
                 "the token is good for another room: ask the Master for this one",
             )),
@@ -485,20 +501,26 @@ mod tests {
     use lampyris_wire::{OperationRequest, Protocol};
 
     use super::*;
-    use crate::{Addresses, Config, HostName, Limits, ListenerConfig, ListenerId, Role, Transport};
+    use crate::{
+        Addresses, Applications, Config, GameConfig, Limits, ListenerConfig, ListenerId, MasterConfig,
+        NameServerConfig, Role, Transport, UdpConfig,
+    };
 
     const NOW: Duration = Duration::from_secs(1);
 
     fn worker() -> Worker {
         let config = Config {
             workers: 1,
-            listeners: vec![ListenerConfig { role: Role::Game, transport: Transport::Tcp, port: 4531 }],
-            addresses: Addresses { public_ip: None, public_host: HostName::Auto },
-            region: None,
+            listeners: vec![ListenerConfig::of_role(Role::Game, Transport::Tcp, 4531)],
+            applications: Applications::default(),
+            addresses: Addresses::default(),
+            name_server: NameServerConfig::default(),
+            master: MasterConfig::default(),
+            game: GameConfig::default(),
             token_secret: [1; 32],
-            token_lifetime: Duration::from_secs(3600),
             clock_started_at_unix: Duration::ZERO,
             udp_secret: [2; 32],
+            udp: UdpConfig::SERVER,
             assets: HashMap::new(),
             limits: Limits::default(),
         };
@@ -520,7 +542,7 @@ mod tests {
             expected_room: None,
             auth_cookie: None,
         };
-        worker.seal_token(NOW, &mut token).unwrap()
+        worker.seal_token(NOW, &mut token, Duration::from_secs(3600)).unwrap()
     }
 
     /// A client in a room, over TCP.

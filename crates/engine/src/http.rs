@@ -20,6 +20,9 @@ const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 const NOT_FOUND: &str = "Nothing here. Game clients connect by WebSocket: ws:// on this port, or wss:// if the port is \
                          a secure one.\n";
 
+const UPGRADE: &str = "This is a place for game clients: they connect by WebSocket, ws:// on this port, or wss:// if the \
+                       port is a secure one.\n";
+
 impl Worker {
     /// One plain HTTP request; the connection closes behind the answer.
     pub(crate) fn http(&mut self, now: Duration, key: ConnectionKey, request: &HttpRequest) {
@@ -27,12 +30,16 @@ impl Worker {
         let path = request.path.trim_end_matches('/');
         let asset = config.assets.get(if path.is_empty() { "/" } else { path });
         let Some((connection, _)) = self.sending(key) else { return };
+        let route = config.listeners.get(connection.listener.0).and_then(|listener| listener.route(path));
         let out = &mut connection.out.buffer;
         if let Link::Ws(link) = &mut connection.link {
-            if PING_ROUTES.iter().any(|route| path.eq_ignore_ascii_case(route)) {
+            let is_ping = PING_ROUTES.iter().any(|ping| path.eq_ignore_ascii_case(ping));
+            if is_ping || route.is_some_and(|route| route.answers_probes) {
                 link.respond_http(200, PLAIN_TEXT, &[ANY_ORIGIN], b"pong\n", out);
             } else if let Some(asset) = asset {
                 link.respond_http(200, asset.content_type, &[], &asset.body, out);
+            } else if route.is_some_and(|route| route.path.web_socket) {
+                link.respond_http(426, PLAIN_TEXT, &[("Upgrade", "websocket")], UPGRADE.as_bytes(), out);
             } else {
                 link.respond_http(404, PLAIN_TEXT, &[], NOT_FOUND.as_bytes(), out);
             }

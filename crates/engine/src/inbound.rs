@@ -1,5 +1,6 @@
 //! From what a transport reports to the operation of a role.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_realtime::codes::{self, Refusal, ReturnCode, operation};
@@ -49,26 +50,37 @@ impl Worker {
 
     /// The init message came (or stands for itself).
     fn opened(&mut self, now: Duration, key: ConnectionKey, init: Init) {
+        let config = Arc::clone(&self.config);
         let Some(connection) = self.connection_mut(key) else { return };
         connection.protocol = init.protocol;
-        connection.reached = Reached {
-            host: init.http.as_ref().and_then(|http| Reached::host_of_header(&http.host)),
-            ..connection.reached.clone()
+        connection.last_message = now;
+        connection.reached.host = init.http.as_ref().and_then(|http| Reached::host_of_header(&http.host));
+        connection.reached.claims_ipv6 = init.ipv6;
+        let choice = config.listeners.get(connection.listener.0).and_then(|listener| connection.choice(listener));
+        let Some(role) = choice.and_then(|choice| config.applications.choose(choice, &init.application)) else {
+            let application: String = init.application.chars().filter(|c| !c.is_control()).take(64).collect();
+            tracing::info!(client = %connection.remote, %application, "no such application is loaded here");
+            self.stats.applications_unknown += 1;
+            return self.close(now, key, CloseCause::ByUs("no such application is loaded"));
         };
-        connection.session = match connection.role {
-            Role::NameServer => Session::NameServer { attempts: 0 },
+        connection.role = Some(role);
+        connection.session = match role {
+            Role::NameServer => {
+                let deadline = now + config.name_server.authentication_timeout;
+                connection.deadline = Some((deadline, Deadline::Authenticate));
+                Session::NameServer { attempts: 0 }
+            }
             Role::Master => Session::Master(Box::default()),
             Role::Game => Session::Game(Box::default()),
         };
         tracing::info!(
-            role = connection.role.name(),
+            role = role.name(),
             transport = connection.transport.name(),
             protocol = connection.protocol.name(),
             client = %connection.remote,
             version = %init.client_version,
             "connected"
         );
-        let role = connection.role;
         match init.token.filter(|token| !token.is_null()) {
             Some(token) if role == Role::Master => self.master_token_init(now, key, &token),
             Some(token) if role == Role::Game => self.game_token_init(now, key, &token),
@@ -78,15 +90,16 @@ impl Worker {
 
     /// One whole message.
     fn message(&mut self, now: Duration, key: ConnectionKey, channel: u8, delivery: Delivery, message: &[u8]) {
-        let per_second = self.config.limits.messages_per_second;
         let limits = self.wire_limits;
+        let rates = self.config.limits.rates;
         self.stats.messages_received += 1;
         let Some(connection) = self.connection_mut(key) else { return };
         if matches!(connection.session, Session::Ended) {
             return;
         }
-        if !connection.rate.admit(now, per_second) {
-            return self.fail(now, key, CloseCause::Limit("messages per second"));
+        connection.last_message = now;
+        if let Err(limit) = connection.rate.admit(now, message.len(), rates) {
+            return self.fail(now, key, limit);
         }
         if connection.protocol == Protocol::Json {
             let mode = ReplyMode { channel, delivery, encrypted: false };

@@ -30,11 +30,22 @@ mod outbound;
 mod session;
 mod stats;
 mod timers;
+mod transports;
 mod worker;
 
-pub use config::{Addresses, Asset, Config, HostName, Limits, ListenerConfig, ListenerId, Role};
+pub use address::{Addresses, Endpoint, Host, HostName, Ports, Region};
+pub use config::{
+    Application, Applications, Asset, Choice, Config, GameConfig, Limits, ListenerConfig, ListenerId, ListenerLimits,
+    MasterConfig, MessageRates, NameServerConfig, OperationRate, Role, Route, Service,
+};
+pub use lampyris_realtime::codes::operation;
+pub use lampyris_realtime::directory::Settings as DirectorySettings;
 pub use lampyris_realtime::directory::Transport;
-pub use lampyris_realtime::token::SealError;
+pub use lampyris_realtime::room::RoomSettings;
+pub use lampyris_realtime::room::request::RoomFlags;
+pub use lampyris_realtime::token::{SealError, secret_of_keys};
+pub use lampyris_transport::udp::Config as UdpConfig;
+pub use lampyris_transport::ws::{Pattern, Route as Path};
 pub use message::{Moved, WorkerId, WorkerMessage};
 pub use stats::Stats;
 pub use worker::{Action, ConnectionKey, Datagram, Worker};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use lampyris_transport::{CloseCause, Delivery, Incoming, tcp, udp, ws};
+use lampyris_transport::{CloseCause, Delivery, Incoming, policy, tcp, udp, ws};
 
 use crate::connection::ReplyMode;
 
@@ -16,6 +16,8 @@ pub(crate) enum Link {
     Tcp(Box<tcp::ServerConnection>),
     /// WebSocket, in clear or over TLS.
     Ws(Box<ws::ServerConnection>),
+    /// A policy file is asked for and sent, nothing else.
+    Policy(Box<policy::ServerConnection>),
 }
 
 impl Link {
@@ -32,6 +34,7 @@ impl Link {
             Self::Udp(peer) => return peer.receive(now, input, incoming),
             Self::Tcp(connection) => connection.receive(now, input, incoming, out),
             Self::Ws(connection) => connection.receive(now, input, incoming, out),
+            Self::Policy(connection) => connection.receive(input, incoming, out),
         }
         false
     }
@@ -49,6 +52,7 @@ impl Link {
             Self::Udp(peer) => return send_udp(peer, now, mode, &Bytes::copy_from_slice(message)),
             Self::Tcp(_) => tcp::write_frame(out, 0, Delivery::Reliable, message),
             Self::Ws(_) => ws::write_frame(out, ws::Opcode::Binary, message),
+            Self::Policy(_) => {}
         }
         Ok(())
     }
@@ -59,6 +63,7 @@ impl Link {
             Self::Udp(peer) => peer.next_timeout(),
             Self::Tcp(connection) => connection.next_timeout(),
             Self::Ws(connection) => connection.next_timeout(),
+            Self::Policy(connection) => connection.next_timeout(),
         }
     }
 
@@ -68,6 +73,7 @@ impl Link {
             Self::Udp(peer) => peer.handle_timeout(now, incoming),
             Self::Tcp(connection) => connection.handle_timeout(now, incoming),
             Self::Ws(connection) => connection.handle_timeout(now, incoming, out),
+            Self::Policy(connection) => connection.handle_timeout(now, incoming),
         }
     }
 
@@ -83,6 +89,7 @@ impl Link {
             Self::Udp(peer) => peer.disconnect(now, udp::DisconnectReason::ServerLogic),
             Self::Tcp(connection) => connection.close(CloseCause::ByUs(reason), incoming),
             Self::Ws(connection) => connection.close(now, ws::close_code::NORMAL, reason, incoming, out),
+            Self::Policy(connection) => connection.close(CloseCause::ByUs(reason), incoming),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::directory::{DirectoryRequest, MasterOperation};
 use crate::fan_out::Outgoing;
 use crate::message::MASTER_PEER_WORKER_SHIFT;
 use crate::session::{MasterSession, MasterUser, Session};
-use crate::{ConnectionKey, Role, Worker};
+use crate::{ConnectionKey, Worker};
 
 impl Worker {
     /// A client that presented its token in the init message: it waits for a response to an operation that it did not
@@ -92,7 +92,7 @@ impl Worker {
         }
         let token = match fields.value(key::TOKEN, "Token")? {
             Some(token) => self.open_token(now, &token)?,
-            None => self.authenticate_anonymous(now, fields)?,
+            None => self.authenticate_anonymous(fields)?,
         };
         self.master_enter(now, key, token)
     }
@@ -106,8 +106,9 @@ impl Worker {
     ) -> Result<(MasterPeer, Parameters), Refusal> {
         token.expected_room = None;
         token.expected_game_server = None;
+        let lifetime = self.config.master.token_lifetime;
         let parameters = Parameters::from([
-            (key::TOKEN, Value::from(self.seal_token(now, &mut token)?)),
+            (key::TOKEN, Value::from(self.seal_token(now, &mut token, lifetime)?)),
             (key::USER_ID, Value::from(token.user_id.as_str())),
             (key::POSITION, Value::Int(0)),
         ]);
@@ -255,11 +256,12 @@ impl Worker {
         };
         let mut token = (*user.token).clone();
         token.expected_room = Some(room.to_string());
-        let address = self.connection(key).and_then(|c| self.config.address_for(Role::Game, c.transport, &c.reached));
+        let endpoint = &self.config.addresses.game;
+        let address = self.connection(key).and_then(|c| endpoint.told(c.transport, &c.reached));
         let Some(address) = address else {
-            return refusal("no Game listener serves this transport").into_response(code);
+            return refusal("the Game server has no address for this transport").into_response(code);
         };
-        match self.seal_token(now, &mut token) {
+        match self.seal_token(now, &mut token, self.config.master.token_lifetime) {
             Err(refusal) => refusal.into_response(code),
             Ok(text) => {
                 parameters.insert(key::ADDRESS, address);

@@ -6,11 +6,12 @@ use std::time::Duration;
 use lampyris_realtime::codes::{Refusal, ReturnCode, key, operation};
 use lampyris_realtime::parameters::Fields;
 use lampyris_wire::{Parameters, RawRequest, Value};
+use rand::RngExt as _;
 
 use crate::authentication::{MAX_ATTEMPTS, encryption_parameter};
-use crate::connection::ReplyMode;
+use crate::connection::{Deadline, ReplyMode};
 use crate::session::Session;
-use crate::{ConnectionKey, Role, Transport, Worker};
+use crate::{ConnectionKey, Transport, Worker};
 
 /// The region code told to clients when none is configured.
 const UNNAMED_REGION: &str = "local";
@@ -40,7 +41,7 @@ impl Worker {
                 self.answer(now, key, mode, request.code, answer);
                 if succeeded {
                     // Not `Ended`: a client may authenticate again, for another region.
-                    self.close_later(now, key, "authenticated");
+                    self.close_between(now, key, "authenticated");
                 }
             }
             code => {
@@ -50,16 +51,66 @@ impl Worker {
         }
     }
 
-    /// The regions and the Master's address in each, for the client's own transport.
+    /// The regions and the Master's address in each, for the client's own transport. Of several Masters of one region
+    /// the first that has an address is told.
     fn regions(&self, key: ConnectionKey) -> Result<Parameters, Refusal> {
         let connection = self.connection(key).ok_or_else(no_address)?;
-        let address =
-            self.config.address_for(Role::Master, connection.transport, &connection.reached).ok_or_else(no_address)?;
-        let region = self.config.region.as_deref().unwrap_or(UNNAMED_REGION);
-        Ok(Parameters::from([
-            (key::REGION, Value::StringArray(vec![Arc::from(region)])),
-            (key::ADDRESS, Value::StringArray(vec![Arc::from(address)])),
-        ]))
+        let mut told: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for region in &self.config.addresses.regions {
+            let code = region.code.as_deref().unwrap_or(UNNAMED_REGION);
+            if !told.iter().any(|(known, _)| &**known == code)
+                && let Some(address) = region.master.told(connection.transport, &connection.reached)
+            {
+                told.push((Arc::from(code), Arc::from(address)));
+            }
+        }
+        if told.is_empty() {
+            return Err(no_address());
+        }
+        let (codes, addresses): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        Ok(Parameters::from([(key::REGION, Value::StringArray(codes)), (key::ADDRESS, Value::StringArray(addresses))]))
+    }
+
+    /// The address of a Master in the region that the client asks for, in any case and with a cluster behind it; one
+    /// of them at random if there are several. A client that asks for none gets the first region.
+    fn master_address(
+        &mut self,
+        key: ConnectionKey,
+        fields: Fields<'_, '_>,
+        transport: Transport,
+    ) -> Result<String, Refusal> {
+        let asked = fields.string(key::REGION, "Region")?;
+        let asked = asked.as_deref().unwrap_or_default();
+        let regions = &self.config.addresses.regions;
+        let code = asked.split('/').next().filter(|code| !code.is_empty());
+        let code = code.or_else(|| regions.first()?.code.as_deref());
+        let is_asked = |own: &str| code.is_none_or(|code| code.eq_ignore_ascii_case(own));
+        let here: Vec<_> = regions.iter().filter(|region| region.code.as_deref().is_none_or(is_asked)).collect();
+        if here.is_empty() && !regions.is_empty() {
+            let shown: String = asked.chars().filter(|c| !c.is_control()).take(40).collect();
+            let mut served: Vec<_> = regions.iter().filter_map(|region| region.code.as_deref()).collect();
+            served.dedup();
+            let text = format!("region \"{shown}\" is not served here; expected one of {}", served.join(", "));
+            return Err(Refusal::new(ReturnCode::INVALID_REGION, text));
+        }
+        let connection = self.connection(key).ok_or_else(no_address)?;
+        let told = here.into_iter().filter_map(|region| region.master.told(transport, &connection.reached));
+        let mut told: Vec<_> = told.collect();
+        if told.is_empty() {
+            return Err(no_address());
+        }
+        let drawn = self.rng.random_range(0..told.len());
+        Ok(told.swap_remove(drawn))
+    }
+
+    /// Closes the connection of a client that got its answer, unless it does so itself before. Not all at once: many
+    /// clients that came together would go together.
+    fn close_between(&mut self, now: Duration, key: ConnectionKey, reason: &'static str) {
+        let wait = self.rng.random_range(self.config.name_server.close_after.clone());
+        if let Some(connection) = self.connection_mut(key) {
+            connection.deadline = Some((now.saturating_add(wait), Deadline::Close(reason)));
+        }
+        self.touch(key);
     }
 
     fn authenticate_on_name_server(
@@ -80,13 +131,8 @@ impl Worker {
         let own = connection.transport;
         let secure = connection.is_secure() || mode.encrypted;
         let transport = if once { expected_transport(fields, secure, own)? } else { own };
-        self.check_region(fields)?;
-        let address = self
-            .connection(key)
-            .and_then(|connection| self.config.address_for(Role::Master, transport, &connection.reached))
-            .ok_or_else(no_address)?;
-
-        let mut token = self.authenticate_anonymous(now, fields)?;
+        let address = self.master_address(key, fields, transport)?;
+        let mut token = self.authenticate_anonymous(fields)?;
         let mut parameters = Parameters::from([(key::ADDRESS, address)]);
         parameters.insert(key::USER_ID, token.user_id.as_str());
         if once {
@@ -94,23 +140,9 @@ impl Worker {
             parameters.insert(key::ENCRYPTION_DATA, encryption_parameter(&data));
             token.encryption = Some(data);
         }
-        parameters.insert(key::TOKEN, self.seal_token(now, &mut token)?);
+        let lifetime = self.config.name_server.token_lifetime;
+        parameters.insert(key::TOKEN, self.seal_token(now, &mut token, lifetime)?);
         Ok(parameters)
-    }
-
-    /// Accepts the configured region in any case and with a cluster behind it; an unnamed region accepts every code.
-    fn check_region(&self, fields: Fields<'_, '_>) -> Result<(), Refusal> {
-        let asked = fields.string(key::REGION, "Region")?;
-        let (Some(region), Some(asked)) = (&self.config.region, asked) else { return Ok(()) };
-        let code = asked.split('/').next().unwrap_or_default();
-        if code.is_empty() || code.eq_ignore_ascii_case(region) {
-            return Ok(());
-        }
-        let shown: String = asked.chars().filter(|c| !c.is_control()).take(40).collect();
-        Err(Refusal::new(
-            ReturnCode::INVALID_REGION,
-            format!("region \"{shown}\" is not served here; expected \"{region}\""),
-        ))
     }
 }
 
@@ -140,5 +172,5 @@ fn expected_transport(fields: Fields<'_, '_>, secure: bool, own: Transport) -> R
 }
 
 fn no_address() -> Refusal {
-    Refusal::new(ReturnCode::PROTOCOL_NOT_SUPPORTED, "no Master listener serves this transport")
+    Refusal::new(ReturnCode::PROTOCOL_NOT_SUPPORTED, "the Master has no address for this transport")
 }

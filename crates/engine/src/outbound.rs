@@ -13,6 +13,9 @@ use crate::session::Session;
 use crate::worker::{Action, Scratch};
 use crate::{ConnectionKey, Worker};
 
+/// What a frame of any transport has beside its message, at most.
+const FRAME_HEAD_BYTES: usize = 32;
+
 impl Worker {
     /// Answers an operation.
     pub(crate) fn respond(&mut self, now: Duration, key: ConnectionKey, mode: ReplyMode, response: OperationResponse) {
@@ -41,14 +44,17 @@ impl Worker {
 
     /// Appends a message or event to one receiver's output; encoded and framed at most once for all receivers.
     pub(crate) fn deliver(&mut self, now: Duration, key: ConnectionKey, mode: ReplyMode, outgoing: &Outgoing<'_>) {
-        let queued_limit = self.config.limits.queued_bytes_per_peer;
         let mut scratch = std::mem::take(&mut self.scratch);
         let sent = match self.sending(key) {
             None => Ok(true),
             Some((connection, fan_out)) => {
                 deliver_to(now, connection, fan_out, &mut scratch, mode, outgoing).and_then(|sent| {
                     let queued = connection.out.pending().len();
-                    if queued > queued_limit { Err(CloseCause::Limit("queued output per peer")) } else { Ok(sent) }
+                    if queued > connection.limits.queued_bytes {
+                        Err(CloseCause::Limit("queued output per peer"))
+                    } else {
+                        Ok(sent)
+                    }
                 })
             }
         };
@@ -97,8 +103,8 @@ impl Worker {
 
     /// Closes after the grace unless the client does before.
     pub(crate) fn close_later(&mut self, now: Duration, key: ConnectionKey, reason: &'static str) {
-        let at = now + self.config.limits.close_grace;
         if let Some(connection) = self.connection_mut(key) {
+            let at = now.saturating_add(connection.limits.close_grace);
             connection.deadline = Some((at, Deadline::Close(reason)));
         }
         self.touch(key);
@@ -138,7 +144,7 @@ impl Worker {
         }
         let session = std::mem::replace(&mut connection.session, Session::Ended);
         tracing::info!(
-            role = connection.role.name(),
+            role = connection.role_name(),
             transport = connection.transport.name(),
             client = %connection.remote,
             %cause,
@@ -169,10 +175,12 @@ fn deliver_to(
     outgoing: &Outgoing<'_>,
 ) -> Result<bool, CloseCause> {
     let protocol = connection.protocol;
+    let limit = connection.limits.outbound_message_bytes;
     if mode.encrypted
         && let Some(cipher) = connection.cipher.as_ref().filter(|_| !connection.is_secure())
     {
         let Some(clear) = fan_out.message(protocol, outgoing) else { return Ok(false) };
+        check_length(limit, clear)?;
         let Some((head, body)) = encrypted_head(clear) else { return Ok(false) };
         scratch.message.clear();
         head.write(&mut scratch.message);
@@ -189,12 +197,23 @@ fn deliver_to(
         }
         Link::Tcp(_) => {
             let Some(frame) = fan_out.tcp(protocol, outgoing) else { return Ok(false) };
+            check_length(limit, frame)?;
             connection.out.buffer.extend_from_slice(frame);
         }
         Link::Ws(_) => {
             let Some(frame) = fan_out.ws(protocol, outgoing) else { return Ok(false) };
+            check_length(limit, frame)?;
             connection.out.buffer.extend_from_slice(frame);
         }
+        Link::Policy(_) => return Ok(false),
     }
     Ok(true)
+}
+
+/// Checks the limit of messages to a client, whose frame may be longer.
+fn check_length(limit: usize, frame: &[u8]) -> Result<(), CloseCause> {
+    if frame.len() <= limit.saturating_add(FRAME_HEAD_BYTES) {
+        return Ok(());
+    }
+    Err(CloseCause::Limit("bytes of an outgoing message"))
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use lampyris_realtime::codes::{Refusal, ReturnCode};
 use lampyris_realtime::directory::{LobbyId, MasterPeer};
 use lampyris_realtime::room::request::JoinRequest;
 use lampyris_realtime::token::Token;
 use smallvec::SmallVec;
 
+use crate::OperationRate;
 use crate::connection::ReplyMode;
 use crate::worker::RoomKey;
 
@@ -80,6 +82,34 @@ pub(crate) struct GameSession {
     pub(crate) renew_token_at: Duration,
     /// Where it is on its way into a room.
     pub(crate) stage: Stage,
+    /// Counts of the operations that have a rate.
+    pub(crate) operations: OperationCounts,
+}
+
+/// How many operations with a rate came in the running second.
+#[derive(Debug, Default)]
+pub(crate) struct OperationCounts {
+    second: u64,
+    by_code: Vec<(u8, u32)>,
+}
+
+impl OperationCounts {
+    /// Counts one operation, or refuses it.
+    pub(crate) fn admit(&mut self, now: Duration, rate: OperationRate) -> Result<(), Refusal> {
+        if self.second != now.as_secs() {
+            self.second = now.as_secs();
+            self.by_code.clear();
+        }
+        match self.by_code.iter_mut().find(|(code, _)| *code == rate.code) {
+            Some((_, count)) if *count < rate.per_second => *count += 1,
+            None if rate.per_second > 0 => self.by_code.push((rate.code, 1)),
+            _ => {
+                let text = format!("at most {} of operation {} in a second", rate.per_second, rate.code);
+                return Err(Refusal::new(ReturnCode::OPERATION_LIMIT_REACHED, text));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Where a client of the Game server is on its way into its one room.

@@ -9,6 +9,8 @@ pub struct Stats {
     pub connections_refused: u64,
     /// Connections that ended, whatever the cause.
     pub connections_ended: u64,
+    /// Connections closed because the client named no application that is loaded.
+    pub applications_unknown: u64,
     /// Connections ended because the peer broke the protocol.
     pub violations: u64,
     /// Connections ended by a limit.

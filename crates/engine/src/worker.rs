@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use lampyris_realtime::directory::{LobbyId, MasterPeer};
 use lampyris_realtime::token::{SealError, TokenKey, TokenKeys};
-use lampyris_transport::{CloseCause, Incoming, tcp, udp, ws};
+use lampyris_transport::{CloseCause, Incoming, policy};
 use lampyris_wire::Protocol;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use slotmap::SlotMap;
 
 use crate::address::Reached;
-use crate::connection::{Connection, Deadline, MessageRate, Output};
+use crate::connection::{Connection, ConnectionLimits, Deadline, MessageRate, Output};
 use crate::datagrams::Datagrams;
 use crate::directory::DirectoryHost;
 use crate::fan_out::FanOut;
@@ -22,7 +22,8 @@ use crate::game::Rooms;
 use crate::link::Link;
 use crate::session::Session;
 use crate::timers::{Armed, Timers};
-use crate::{Config, Limits, ListenerId, Stats, Transport, WorkerId, WorkerMessage};
+use crate::transports::Transports;
+use crate::{Config, ListenerId, Stats, Transport, WorkerId, WorkerMessage};
 
 slotmap::new_key_type! {
     /// Name of a connection on its worker; never used again for another one.
@@ -69,7 +70,7 @@ pub struct Worker {
     pub(crate) rng: StdRng,
     pub(crate) tokens: TokenKeys,
     pub(crate) wire_limits: lampyris_wire::Limits,
-    pub(crate) transports: TransportConfigs,
+    pub(crate) transports: Transports,
     connections: SlotMap<ConnectionKey, Slot>,
     open_connections: usize,
     per_address: HashMap<IpAddr, usize>,
@@ -93,25 +94,6 @@ pub struct Worker {
     pub(crate) scratch: Scratch,
     pub(crate) stats: Stats,
     shutting_down: bool,
-}
-
-/// What the connections of each transport share.
-#[derive(Debug)]
-pub(crate) struct TransportConfigs {
-    pub(crate) udp: Arc<udp::Config>,
-    tcp: Arc<tcp::Config>,
-    ws: Arc<ws::Config>,
-}
-
-impl TransportConfigs {
-    fn new(limits: &Limits, wire: lampyris_wire::Limits) -> Self {
-        let inactivity = limits.inactivity_timeout;
-        Self {
-            udp: Arc::new(udp::Config { wire, queued_bytes: limits.queued_bytes_per_peer, ..udp::Config::SERVER }),
-            tcp: Arc::new(tcp::Config { limits: wire, inactivity }),
-            ws: Arc::new(ws::Config { limits: wire, inactivity, ..ws::Config::default() }),
-        }
-    }
 }
 
 /// Who waits for a deadline.
@@ -153,8 +135,12 @@ impl Worker {
     /// The cryptographic library failed to make the key for tokens.
     pub fn new(id: WorkerId, config: Arc<Config>, seed: [u8; 32]) -> Result<Self, SealError> {
         let tokens = TokenKeys::new(TokenKey::derive(&config.token_secret)?);
-        let wire_limits =
-            lampyris_wire::Limits { message_bytes: config.limits.message_bytes, ..lampyris_wire::Limits::DEFAULT };
+        // Each listener has checked the length of its messages by its own limit before they are parsed.
+        let message_bytes = config.listeners.iter().map(|listener| listener.limits.inbound_message_bytes).max();
+        let wire_limits = lampyris_wire::Limits {
+            message_bytes: message_bytes.unwrap_or_default(),
+            ..lampyris_wire::Limits::DEFAULT
+        };
         let mut rng = StdRng::from_seed(seed);
         let directory_rng = StdRng::from_rng(&mut rng);
         let mut worker = Self {
@@ -162,12 +148,12 @@ impl Worker {
             rng,
             tokens,
             wire_limits,
-            transports: TransportConfigs::new(&config.limits, wire_limits),
+            transports: Transports::new(&config),
             connections: SlotMap::with_key(),
             open_connections: 0,
             per_address: HashMap::new(),
             datagrams: Datagrams::new(id, &config),
-            rooms: Rooms::default(),
+            rooms: Rooms::new(config.game.rooms),
             directory: (id == WorkerId::DIRECTORY).then(|| Box::new(DirectoryHost::new(&config, directory_rng))),
             master_peers: HashMap::new(),
             next_master_peer: 0,
@@ -196,21 +182,10 @@ impl Worker {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Option<ConnectionKey> {
-        let transport = self.config.listeners.get(listener.0)?.transport;
-        let (link, protocol) = match transport {
-            Transport::Udp => return None,
-            Transport::Tcp => {
-                let connection = tcp::ServerConnection::new(now, Arc::clone(&self.transports.tcp));
-                (Link::Tcp(Box::new(connection)), Protocol::GpBinaryV18)
-            }
-            Transport::Ws | Transport::Wss => {
-                let mut session_id = [0u8; 16];
-                self.rng.fill(&mut session_id);
-                let connection = ws::ServerConnection::new(now, Arc::clone(&self.transports.ws), session_id);
-                (Link::Ws(Box::new(connection)), Protocol::GpBinaryV18)
-            }
-        };
-        self.insert(now, listener, Reached { local, host: None }, remote, link, protocol)
+        let mut session_id = [0u8; 16];
+        self.rng.fill(&mut session_id);
+        let link = self.transports.open(now, listener, session_id)?;
+        self.insert(now, listener, Reached::at(local), remote, link)
     }
 
     /// Puts a new connection in the table, if the limits have room for it.
@@ -221,7 +196,6 @@ impl Worker {
         reached: Reached,
         remote: SocketAddr,
         link: Link,
-        protocol: Protocol,
     ) -> Option<ConnectionKey> {
         let described = self.config.listeners.get(listener.0)?;
         let limits = &self.config.limits;
@@ -235,15 +209,17 @@ impl Worker {
         }
         let connection = Connection {
             listener,
-            role: described.role,
-            transport: described.transport,
+            role: None,
+            transport: described.transport().unwrap_or(Transport::Tcp),
             remote,
             reached,
-            protocol,
+            protocol: Protocol::GpBinaryV18,
             link,
             session: Session::Opening,
             cipher: None,
             out: Output::default(),
+            limits: ConnectionLimits::from(&described.limits),
+            last_message: now,
             rate: MessageRate::default(),
             key_exchanges: 0,
             deadline: Some((now + limits.authentication_timeout, Deadline::Authenticate)),
@@ -270,6 +246,13 @@ impl Worker {
         let mut incoming = std::mem::take(&mut self.scratch.incoming);
         if let Some(Slot::Here(connection)) = self.connections.get_mut(key) {
             borrow_buffer(&mut self.spare, &mut connection.out);
+            if let Link::Tcp(link) = &connection.link
+                && link.is_untouched()
+                && bytes.first() == policy::REQUEST.first()
+                && let Some(link) = self.transports.policy(now, connection.listener)
+            {
+                connection.link = link;
+            }
             connection.link.receive(now, bytes, &mut incoming, &mut connection.out.buffer);
         }
         self.handle_incoming(now, key, &mut incoming, bytes);
@@ -387,6 +370,9 @@ impl Worker {
                 Deadline::Authenticate => self.authentication_timeout(now, key),
                 Deadline::Close(reason) => self.close(now, key, CloseCause::ByUs(reason)),
             }
+        }
+        if self.connection(key).is_some_and(|connection| connection.app_data_deadline() <= now) {
+            self.close(now, key, CloseCause::Timeout("no message received"));
         }
         let mut incoming = std::mem::take(&mut self.scratch.incoming);
         if let Some(Slot::Here(connection)) = self.connections.get_mut(key) {

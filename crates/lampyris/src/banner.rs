@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use lampyris_server::{HostName, Options, Role, Server, Transport, interface_addresses};
+use lampyris_server::engine::Host;
+use lampyris_server::{Addresses, HostName, Options, Role, Server, Transport, interface_addresses};
 
 /// The text printed when every listener accepts.
 pub(crate) struct Banner<'a> {
@@ -21,38 +22,54 @@ impl Banner<'_> {
     fn ports(&self, role: Role, transport: Transport) -> Vec<u16> {
         let mut ports = Vec::new();
         for bound in self.server.addresses() {
-            if bound.role == role && bound.transport == transport && !ports.contains(&bound.address.port()) {
+            if bound.serves(role, transport) && !ports.contains(&bound.address.port()) {
                 ports.push(bound.address.port());
             }
         }
         ports
     }
 
-    fn name_server_port(&self, transport: Transport) -> u16 {
-        self.ports(Role::NameServer, transport).first().copied().unwrap_or_default()
+    fn name_server_port(&self, transport: Transport) -> Option<u16> {
+        self.ports(Role::NameServer, transport).first().copied()
+    }
+
+    /// The address and the name that clients of this machine are told, if they are fixed.
+    fn told(&self) -> (Option<IpAddr>, Option<String>) {
+        let host = match &self.options.addresses {
+            Addresses::OfListeners { public_ip, public_host } => {
+                let host = Host::AsReached { public_ip: *public_ip, public_host: public_host.clone() };
+                return of_host(&host);
+            }
+            Addresses::Told(told) => &told.game.host,
+        };
+        of_host(host)
     }
 
     /// The address that other machines can most likely use.
     fn address(&self) -> IpAddr {
-        let bound = self.options.bind.iter().copied().find(|ip| !ip.is_unspecified());
-        self.options
-            .public_ip
+        let bound = self.options.listeners.iter().flat_map(|listener| &listener.bind);
+        let bound = bound.copied().find(|ip| !ip.is_unspecified());
+        self.told()
+            .0
             .or(bound)
             .or_else(|| interface_addresses().into_iter().find(IpAddr::is_ipv4))
             .unwrap_or_else(|| Ipv4Addr::LOCALHOST.into())
     }
 
     fn web_host(&self) -> String {
-        match (&self.options.public_host, self.address()) {
-            (HostName::Fixed(name), _) => name.clone(),
-            (HostName::Auto, IpAddr::V4(ip)) => ip.to_string(),
-            (HostName::Auto, IpAddr::V6(ip)) => format!("[{ip}]"),
+        match (self.told().1, self.address()) {
+            (Some(name), _) => name,
+            (None, IpAddr::V4(ip)) => ip.to_string(),
+            (None, IpAddr::V6(ip)) => format!("[{ip}]"),
         }
     }
 
     fn listeners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let everywhere = "every address of this machine".to_owned();
-        let bind = self.options.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut bind: Vec<_> = self.options.listeners.iter().flat_map(|listener| &listener.bind).collect();
+        bind.sort();
+        bind.dedup();
+        let bind = bind.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         self.title(f, &format!("Listening on {}", if bind.is_empty() { everywhere } else { bind }))?;
         writeln!(f, "  {:<12}{:<14}{:<8}{:<12}wss", "", "udp", "tcp", "ws")?;
         for role in Role::ALL {
@@ -76,7 +93,9 @@ impl Banner<'_> {
             (Transport::Wss, &host, "WebSocketSecure"),
         ];
         for (transport, server, protocol) in rows {
-            writeln!(f, "  {:<17}{server:<width$}{:<7}{protocol}", "yes", self.name_server_port(transport))?;
+            if let Some(port) = self.name_server_port(transport) {
+                writeln!(f, "  {:<17}{server:<width$}{port:<7}{protocol}", "yes")?;
+            }
         }
         Ok(())
     }
@@ -84,7 +103,8 @@ impl Banner<'_> {
     fn javascript(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.title(f, "Photon JavaScript (application id: any text)")?;
         for (transport, protocol) in [(Transport::Ws, "Ws"), (Transport::Wss, "Wss")] {
-            let (scheme, host, port) = (transport.name(), self.web_host(), self.name_server_port(transport));
+            let Some(port) = self.name_server_port(transport) else { continue };
+            let (scheme, host) = (transport.name(), self.web_host());
             writeln!(
                 f,
                 "  new Photon.LoadBalancing.LoadBalancingClient(Photon.ConnectionProtocol.{protocol}, \"my-game\", \"1.0\")"
@@ -100,8 +120,11 @@ impl Banner<'_> {
     fn browser(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.web_host();
         self.title(f, "Demo page")?;
-        writeln!(f, "  http://{host}:{}/", self.name_server_port(Transport::Ws))?;
-        writeln!(f, "  https://{host}:{}/", self.name_server_port(Transport::Wss))?;
+        for (transport, scheme) in [(Transport::Ws, "http"), (Transport::Wss, "https")] {
+            if let Some(port) = self.name_server_port(transport) {
+                writeln!(f, "  {scheme}://{host}:{port}/")?;
+            }
+        }
         let Some(certificate) = self.server.certificate() else { return Ok(()) };
         let summary = certificate.identity.summary();
         self.title(f, "Certificate")?;
@@ -121,15 +144,25 @@ impl Banner<'_> {
     }
 }
 
+fn of_host(host: &Host) -> (Option<IpAddr>, Option<String>) {
+    match host {
+        Host::AsReached { public_ip, public_host: HostName::Fixed(name) } => (*public_ip, Some(name.clone())),
+        Host::AsReached { public_ip, public_host: HostName::Auto } => (*public_ip, None),
+        Host::Fixed { ipv4, ipv6, name } => (ipv4.map(IpAddr::V4).or_else(|| ipv6.map(IpAddr::V6)), name.clone()),
+    }
+}
+
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = env!("CARGO_PKG_VERSION");
         writeln!(f)?;
         writeln!(f, "Lampyris {version}, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients")?;
         self.listeners(f)?;
-        self.pun(f)?;
-        self.javascript(f)?;
-        self.browser(f)?;
+        if self.server.addresses().iter().any(|bound| bound.roles.contains(&Role::NameServer)) {
+            self.pun(f)?;
+            self.javascript(f)?;
+            self.browser(f)?;
+        }
         writeln!(f)
     }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use clap::{Args, Parser, Subcommand};
-use lampyris_server::{HostName, Limits, Options, StartError, default_listeners};
+use lampyris_server::{Addresses, HostName, Options, StartError, default_listeners};
+
+use crate::configured::{self, Files};
 
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
@@ -54,6 +56,19 @@ pub(crate) struct CheckConfigArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
+    /// Run from configuration files: the PhotonServer.config, from which those of the roles are found
+    #[arg(long, value_name = "FILE", env = "LAMPYRIS_CONFIG")]
+    #[arg(conflicts_with_all = ["public_ip", "public_host", "bind", "web_ports", "port_offset", "free_ports"])]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The instance to run [default: the only one, or LoadBalancing]
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) instance: Option<String>,
+
+    /// Take warnings of the configuration for errors
+    #[arg(long, requires = "config")]
+    pub(crate) strict_config: bool,
+
     /// Folder for certificates and secrets [default: /var/lib/lampyris for root, else ~/.local/state/lampyris]
     #[arg(long, value_name = "DIR", env = "LAMPYRIS_STATE_DIR")]
     state_dir: Option<PathBuf>,
@@ -93,26 +108,37 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// What the server is told to do.
-    pub(crate) fn options(&self) -> Result<Options, Error> {
+    /// What the server is told to do: what stands in the files, or the built-in defaults.
+    pub(crate) fn options(&self) -> Result<Options, Vec<String>> {
+        let texts = |error: Error| vec![error.to_string()];
+        let Some(config) = &self.config else { return self.default_options().map_err(texts) };
+        let files = Files { config, instance: self.instance.as_deref(), strict: self.strict_config };
+        configured::options(&files, self.state_dir().map_err(texts)?, self.workers())
+    }
+
+    fn default_options(&self) -> Result<Options, Error> {
         let mut listeners = default_listeners(self.port_offset, self.web_ports)?;
-        if self.free_ports {
-            listeners.iter_mut().for_each(|listener| listener.port = 0);
+        for listener in &mut listeners {
+            listener.bind.clone_from(&self.bind);
+            if self.free_ports {
+                listener.node.port = 0;
+            }
         }
+        let addresses = Addresses::OfListeners { public_ip: self.public_ip, public_host: self.public_host.clone() };
+        Ok(Options { addresses, workers: self.workers(), ..Options::new(self.state_dir()?, listeners) })
+    }
+
+    fn workers(&self) -> u16 {
         let cores = || available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1024).min(1024));
+        self.workers.unwrap_or_else(cores)
+    }
+
+    fn state_dir(&self) -> Result<PathBuf, Error> {
         let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let state_dir = self.state_dir.clone().or_else(|| {
             default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
         });
-        Ok(Options {
-            state_dir: state_dir.ok_or(Error::NoStateDir)?,
-            bind: self.bind.clone(),
-            listeners,
-            public_ip: self.public_ip,
-            public_host: self.public_host.clone(),
-            workers: self.workers.unwrap_or_else(cores),
-            limits: Limits::default(),
-        })
+        state_dir.ok_or(Error::NoStateDir)
     }
 }
 
@@ -185,7 +211,7 @@ mod tests {
         assert!(cli.command.is_none());
         let options = cli.run.options().unwrap();
         assert_eq!(options.workers, 3);
-        assert!(options.listeners.iter().any(|listener| listener.port == 5068));
+        assert!(options.listeners.iter().any(|listener| listener.node.port == 5068));
     }
 
     #[test]

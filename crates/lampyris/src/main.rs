@@ -5,6 +5,7 @@
 mod banner;
 mod check_config;
 mod cli;
+mod configured;
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ fn run(args: &RunArgs) -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(color).init();
     let options = match args.options() {
         Ok(options) => options,
-        Err(error) => return fail(NOT_STARTED, &error.to_string()),
+        Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
     let on_ready = |server: &Server| {
         let banner = banner::Banner { server, options: &options, color };

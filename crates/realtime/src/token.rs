@@ -36,6 +36,7 @@ const KEY_ID_LEN: usize = 4;
 const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 /// Separates these keys from any other use of the operator's secret.
 const DERIVATION_SALT: &[u8] = b"lampyris token v1";
+const KEYS_SALT: &[u8] = b"lampyris token secret of configured keys";
 
 /// What the servers need to know of an authenticated client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +141,21 @@ impl TokenKey {
         let key = UnboundKey::new(&AES_256_GCM, &key).map_err(|_| SealError::Cipher)?;
         Ok(Self { id, key: LessSafeKey::new(key) })
     }
+}
+
+/// The secret that belongs to the two keys which operators write in the files of their servers; servers with the same
+/// keys have the same secret.
+///
+/// # Errors
+/// The cryptographic library failed.
+pub fn secret_of_keys(token_key: &str, mac_key: &str) -> Result<[u8; 32], SealError> {
+    let keys = [token_key, mac_key];
+    // With the lengths in front no other pair of keys reads the same.
+    let lengths = keys.map(|key| u64::try_from(key.len()).unwrap_or(u64::MAX).to_be_bytes());
+    let material = [&lengths.concat(), token_key.as_bytes(), mac_key.as_bytes()].concat();
+    let mut secret = [0; 32];
+    expand(&hkdf::Salt::new(hkdf::HKDF_SHA256, KEYS_SALT).extract(&material), b"secret", &mut secret)?;
+    Ok(secret)
 }
 
 /// A length asked of HKDF.

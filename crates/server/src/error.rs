@@ -16,42 +16,45 @@ pub enum StartError {
     TokenKey(#[source] lampyris_engine::SealError),
     /// Another program has the port.
     #[error(
-        "port {} of the {} listener for {} is in use on {}; stop the program that has it, or move all ports with \
-         --port-offset, or listen on one address with --bind",
-        .address.port(), .role.name(), .transport.name(), .address.ip()
+        "port {} of the {label} listener for {speaks} is in use on {}; stop the program that has it, or {}",
+        .address.port(), .address.ip(), other_port(.place.as_deref(), "listen on one address with --bind")
     )]
     PortInUse {
-        /// What would be played there.
-        role: Role,
+        /// What the listener is called.
+        label: String,
         /// What would be spoken there.
-        transport: Transport,
+        speaks: &'static str,
         /// Where.
         address: SocketAddr,
+        /// Where it is configured.
+        place: Option<String>,
     },
     /// The system reserves the port.
     #[error(
-        "port {} of the {} listener for {} needs a privilege; allow it with \
-         `setcap cap_net_bind_service=+ep` on the program, or move all ports with --port-offset",
-        .address.port(), .role.name(), .transport.name()
+        "port {} of the {label} listener for {speaks} needs a privilege; allow it with \
+         `setcap cap_net_bind_service=+ep` on the program, or {}",
+        .address.port(), other_port(.place.as_deref(), "leave out --web-ports")
     )]
     PortPrivileged {
-        /// What would be played there.
-        role: Role,
+        /// What the listener is called.
+        label: String,
         /// What would be spoken there.
-        transport: Transport,
+        speaks: &'static str,
         /// Where.
         address: SocketAddr,
+        /// Where it is configured.
+        place: Option<String>,
     },
     /// The address is none of this machine's.
     #[error("cannot listen on {0}: expected an address of this machine; list them with `ip address`")]
     BadAddress(IpAddr),
     /// The socket could not be bound for another reason.
-    #[error("cannot listen on {address} as {} for {}: {source}", .role.name(), .transport.name())]
+    #[error("cannot listen on {address} as {label} for {speaks}: {source}")]
     Bind {
-        /// What would be played there.
-        role: Role,
+        /// What the listener is called.
+        label: String,
         /// What would be spoken there.
-        transport: Transport,
+        speaks: &'static str,
         /// Where.
         address: SocketAddr,
         /// What the system said.
@@ -100,6 +103,9 @@ pub enum StartError {
     /// No usable certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Secure listeners without a usable certificate, or with TLS settings that leave nothing.
+    #[error("{}", .0.join("\nerror: "))]
+    Listeners(Vec<String>),
     /// The system gave no random bytes.
     #[error("the system gave no random bytes: {0}")]
     Random(getrandom::Error),
@@ -111,6 +117,14 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What to do about a port that cannot be had.
+fn other_port(place: Option<&str>, or: &str) -> String {
+    match place {
+        Some(place) => format!("change its Port at {place}"),
+        None => format!("move all ports with --port-offset, or {or}"),
+    }
 }
 
 /// Why the server ended without being told to.

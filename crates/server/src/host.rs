@@ -1,6 +1,6 @@
 //! What the machine says of itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -22,6 +22,19 @@ pub fn interface_addresses() -> Vec<IpAddr> {
         .filter(|interface| !interface.is_loopback() && !interface.is_link_local())
         .map(|interface| interface.ip())
         .collect()
+}
+
+/// The address that this machine uses towards the rest of the world, if it has a way there. Nothing is sent.
+#[must_use]
+pub fn outgoing_ipv4() -> Option<Ipv4Addr> {
+    // An address for documentation: nobody's, and beyond the local network.
+    const ELSEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(ELSEWHERE).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(ip) if !ip.is_unspecified() => Some(ip),
+        _ => None,
+    }
 }
 
 /// Raises the soft limit of open files to the hard one: each connection is a file.

@@ -4,19 +4,24 @@
 //! beside them a small control plane waits for signals and for workers that fail. Workers share nothing: connections
 //! and messages that change worker go through bounded channels.
 
+mod addresses;
 mod assets;
 mod counters;
 mod error;
 mod host;
 mod net;
 mod options;
+mod secure;
 mod server;
 mod state;
 
 pub use counters::{Count, Counters};
 pub use error::{RunError, StartError};
-pub use host::interface_addresses;
+pub use host::{interface_addresses, outgoing_ipv4};
+pub use lampyris_engine as engine;
 pub use lampyris_engine::{HostName, Limits, ListenerConfig, Role, Transport};
 pub use net::bind::BoundAddress;
-pub use options::{Options, default_listeners};
+pub use options::{
+    Addresses, CertificateFiles, Listener, Options, SocketSettings, Tls, TlsFiles, TokenSecret, default_listeners,
+};
 pub use server::{Phase, Server, run};

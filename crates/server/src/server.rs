@@ -9,26 +9,24 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use lampyris_engine::{Addresses, Config, HostName, ListenerId, Role, Transport, Worker, WorkerId};
-use lampyris_tls::{Certificate, Origin, PasswordSource, Settings, StartLog, Wanted};
+use lampyris_engine::{Config, ListenerConfig, ListenerId, Role, Transport, Worker, WorkerId};
+use lampyris_tls::Certificate;
 use mio::{Poll, Waker};
-use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
 use crate::net::post::Post;
+use crate::secure::{self, Secured};
 use crate::state::Secrets;
-use crate::{Counters, Options, RunError, StartError, assets, host};
+use crate::{Counters, Options, RunError, StartError, addresses, assets, host};
 
 /// Most workers; more than any machine has cores.
 const WORKERS_AT_MOST: u16 = 1024;
-/// Life of the token that carries a client from one role to the next; it is renewed on each step.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Where a server is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,23 +65,13 @@ impl Server {
         }
         host::raise_file_limit();
         let secrets = load_secrets(&options.state_dir)?;
-        let certificate = load_certificate(options)?;
-        let tls = certificate.as_ref().map(|certificate| lampyris_tls::server_config(&certificate.identity));
-        let tls = tls.transpose()?;
+        let secured = secure::load(options)?;
         let bound = bind(options)?;
-        if let Some(certificate) = &certificate {
-            log_secure_listeners(&bound.addresses, certificate);
-        }
-        Self::serve(options, secrets, certificate, tls, bound)
+        secure::log_listeners(options, &bound.addresses, &secured);
+        Self::serve(options, secrets, secured, bound)
     }
 
-    fn serve(
-        options: &Options,
-        secrets: Secrets,
-        certificate: Option<Certificate>,
-        tls: Option<Arc<ServerConfig>>,
-        bound: Bound,
-    ) -> Result<Self, StartError> {
+    fn serve(options: &Options, secrets: Secrets, secured: Secured, bound: Bound) -> Result<Self, StartError> {
         let clock = Instant::now();
         let config = Arc::new(node_config(options, secrets, bound.listeners));
         let polls = (0..options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>();
@@ -94,7 +82,7 @@ impl Server {
         let (exit, exits) = mpsc::channel(usize::from(options.workers));
         let mut server = Self {
             addresses: bound.addresses,
-            certificate,
+            certificate: secured.own,
             counters: Vec::new(),
             phase: Phase::Ready,
             stop: Arc::default(),
@@ -103,10 +91,8 @@ impl Server {
             wakers,
         };
         let posts = Post::connect(&server.wakers);
-        let secure_config = |listener: ListenerId| {
-            let secure = config.listeners.get(listener.0).is_some_and(|config| config.transport == Transport::Wss);
-            tls.clone().filter(|_| secure)
-        };
+        let tls_of =
+            |listener: ListenerId| secured.listeners.get(listener.0)?.as_ref().map(|loaded| loaded.tls.clone());
         for (((number, poll), sockets), post) in (0..).zip(polls).zip(bound.workers).zip(posts) {
             let id = WorkerId(number);
             let mut seed = [0; 32];
@@ -114,9 +100,9 @@ impl Server {
             let counters = Arc::<Counters>::default();
             server.counters.push(Arc::clone(&counters));
             let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
-            let driver = Driver::new(worker, poll, clock, sockets, secure_config, post, counters)
+            let driver = Driver::new(worker, poll, clock, sockets, tls_of, post, counters)
                 .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
-            let (stop, grace) = (Arc::clone(&server.stop), options.limits.close_grace);
+            let (stop, grace) = (Arc::clone(&server.stop), options.stop_grace);
             let notice = ExitNotice { worker: id, exit: exit.clone() };
             let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 let _notice = notice;
@@ -136,11 +122,10 @@ impl Server {
     /// The address of the first listener of a role and transport.
     #[must_use]
     pub fn address(&self, role: Role, transport: Transport) -> Option<SocketAddr> {
-        let found = self.addresses.iter().find(|bound| bound.role == role && bound.transport == transport);
-        found.map(|bound| bound.address)
+        self.addresses.iter().find(|bound| bound.serves(role, transport)).map(|bound| bound.address)
     }
 
-    /// The certificate of the secure listeners, if there are any.
+    /// The server's own certificate, if a listener has it.
     #[must_use]
     pub const fn certificate(&self) -> Option<&Certificate> {
         self.certificate.as_ref()
@@ -243,83 +228,22 @@ fn load_secrets(state: &Path) -> Result<Secrets, StartError> {
     Secrets::load(state)
 }
 
-fn load_certificate(options: &Options) -> Result<Option<Certificate>, StartError> {
-    if !options.listeners.iter().any(|listener| listener.transport == Transport::Wss) {
-        return Ok(None);
-    }
-    let mut wanted = Wanted { host: host::name(), names: Vec::new(), addresses: host::interface_addresses() };
-    wanted.addresses.extend(options.public_ip);
-    wanted.addresses.extend(options.bind.iter().filter(|ip| !ip.is_unspecified()));
-    if let HostName::Fixed(name) = &options.public_host {
-        match name.parse() {
-            Ok(ip) => wanted.addresses.push(ip),
-            Err(_) => wanted.names.push(name.clone()),
-        }
-    }
-    let provider = lampyris_tls::config::provider();
-    let (password, now) = (PasswordSource::of_environment(), SystemTime::now());
-    let state = &options.state_dir;
-    let certificate = lampyris_tls::development::ensure(state, &wanted, password.as_ref(), now, &provider)?;
-    log_certificate(&certificate);
-    Ok(Some(certificate))
-}
-
-fn log_certificate(certificate: &Certificate) {
-    let summary = certificate.identity.summary();
-    let left = summary.not_after.duration_since(SystemTime::now()).unwrap_or_default();
-    let (path, days) = (certificate.server_pem.display(), left.as_secs() / (24 * 60 * 60));
-    match certificate.origin {
-        Origin::Made => tracing::info!(%path, days, "made a certificate and a CA for it"),
-        Origin::Kept => tracing::info!(%path, days, "using the certificate of an earlier start"),
-        Origin::Renewed(reason) => tracing::info!(%path, days, "renewed the certificate, because {reason}"),
-        Origin::Operator => tracing::info!(%path, days, issuer = %summary.issuer, "using the operator's certificate"),
-    }
-    // Our own certificates have no faults, only a CA that is not sent.
-    let warnings = certificate.identity.warnings().iter().filter(|_| certificate.origin == Origin::Operator);
-    for warning in warnings {
-        tracing::warn!(%path, "{warning}");
-    }
-    if left.is_zero() {
-        tracing::error!(%path, "the certificate has expired: clients will refuse secure connections; replace it");
-    }
-}
-
-fn log_secure_listeners(addresses: &[BoundAddress], certificate: &Certificate) {
-    let summary = certificate.identity.summary();
-    let mut logged = Vec::new();
-    for bound in addresses.iter().filter(|bound| bound.transport == Transport::Wss) {
-        let (ip, port) = (bound.address.ip(), bound.address.port());
-        let address = if ip.is_unspecified() { format!("*:{port}") } else { bound.address.to_string() };
-        // Every address is one listener to operators, though IPv4 and IPv6 have a socket each.
-        if logged.contains(&address) {
-            continue;
-        }
-        let log = StartLog {
-            address: &address,
-            role: bound.role.name(),
-            path: &certificate.server_pem,
-            default_domain: summary.names.first().map_or("", String::as_str),
-            summary,
-            settings: &Settings::default(),
-        };
-        for line in log.lines() {
-            tracing::info!("{line}");
-        }
-        logged.push(address);
-    }
-}
-
-fn node_config(options: &Options, secrets: Secrets, listeners: Vec<lampyris_engine::ListenerConfig>) -> Config {
-    Config {
+fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfig>) -> Config {
+    let mut config = Config {
         workers: options.workers,
         listeners,
-        addresses: Addresses { public_ip: options.public_ip, public_host: options.public_host.clone() },
-        region: None,
-        token_secret: secrets.token,
-        token_lifetime: TOKEN_LIFETIME,
+        applications: options.applications.clone(),
+        addresses: lampyris_engine::Addresses::default(),
+        name_server: options.name_server.clone(),
+        master: options.master.clone(),
+        game: options.game.clone(),
+        token_secret: options.token_secret.as_ref().map_or(secrets.token, |secret| secret.0),
         clock_started_at_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         udp_secret: secrets.udp,
+        udp: options.udp.clone(),
         assets: assets::all(),
         limits: options.limits.clone(),
-    }
+    };
+    config.addresses = addresses::told(options, &config);
+    config
 }

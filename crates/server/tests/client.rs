@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use lampyris_client::driver::{Driver, TlsRoots};
 use lampyris_client::{Config, Entry, Event, RaiseOptions, Receivers, RoomOptions, Start};
-use lampyris_server::{HostName, Limits, Options, Role, Server, Transport, default_listeners};
+use lampyris_server::{Options, Role, Server, Transport, default_listeners};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
@@ -16,16 +16,11 @@ const EVENTS: i32 = 100;
 fn start(address: IpAddr) -> (Server, TempDir) {
     let state = tempfile::tempdir().unwrap();
     let mut listeners = default_listeners(0, false).unwrap();
-    listeners.iter_mut().for_each(|listener| listener.port = 0);
-    let options = Options {
-        state_dir: state.path().to_owned(),
-        bind: vec![address],
-        listeners,
-        public_ip: None,
-        public_host: HostName::Auto,
-        workers: 2,
-        limits: Limits::default(),
-    };
+    for listener in &mut listeners {
+        listener.node.port = 0;
+        listener.bind = vec![address];
+    }
+    let options = Options { workers: 2, ..Options::new(state.path().to_owned(), listeners) };
     (Server::start(&options).unwrap(), state)
 }
 

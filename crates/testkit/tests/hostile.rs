@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::*;
 use lampyris_client::{Event, Protocol, RaiseOptions, State, Transport, Value};
-use lampyris_engine::Limits;
+use lampyris_engine::{Limits, MessageRates};
 use lampyris_testkit::{Conditions, HostId, World, WorldConfig, each_seed};
 use rand::RngExt as _;
 
@@ -145,7 +145,7 @@ fn a_connection_that_says_nothing_is_closed() {
 
 #[test]
 fn a_client_that_sends_too_much_is_disconnected() {
-    let limits = Limits { messages_per_second: 100, ..Limits::default() };
+    let limits = Limits { rates: MessageRates { messages: 100, bytes: u32::MAX }, ..Limits::default() };
     let mut world = World::new(25, WorldConfig { limits, ..WorldConfig::default() });
     let hosts = [0, 1, 2].map(|_| add(&mut world, Transport::Tcp, Protocol::GpBinaryV18));
     connect(&mut world, &hosts);

@@ -97,6 +97,12 @@ impl ServerConnection {
         Self { config, frames: Frames::default(), phase: Phase::AwaitingInit { since: now }, last_received: now }
     }
 
+    /// Whether nothing has come yet.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        matches!(self.phase, Phase::AwaitingInit { .. }) && self.frames.is_empty()
+    }
+
     /// Takes what was read; appends what it meant to `incoming` and what is owed to the peer to `out`.
     pub fn receive(&mut self, now: Duration, input: &[u8], incoming: &mut Vec<Incoming>, out: &mut Vec<u8>) {
         if self.phase == Phase::Closed || input.is_empty() {

@@ -7,7 +7,7 @@ use lampyris_realtime::codes::{key, operation};
 use lampyris_wire::{Message, OperationResponse, Parameters, Value};
 
 use crate::client::Told;
-use crate::node::{ClientId, Connect, Node, SECOND, config, text};
+use crate::node::{ClientId, Connect, Node, SECOND, config, set_token_lifetime, text};
 
 const TRANSPORTS: [Transport; 4] = [Transport::Udp, Transport::Tcp, Transport::Ws, Transport::Wss];
 
@@ -105,7 +105,7 @@ fn an_expired_token_is_refused_as_expired_wherever_it_is_presented() {
     for transport in TRANSPORTS {
         for role in [Role::Master, Role::Game] {
             let mut config = config(1);
-            config.token_lifetime = 60 * SECOND;
+            set_token_lifetime(&mut config, 60 * SECOND);
             let mut node = Node::new(config);
             let token = node.token("ann");
             node.idle(61 * SECOND);
@@ -239,11 +239,20 @@ fn an_encrypted_message_without_a_key_ends_its_sender() {
 }
 
 #[test]
-fn a_client_of_the_name_server_is_closed_after_the_grace_if_it_does_not_close() {
+fn a_client_of_the_name_server_is_closed_at_a_random_time_between_two_if_it_does_not_close() {
     let mut node = Node::new(config(1));
-    let id = node.connected(&Connect::to(Role::NameServer, Transport::Ws));
-    node.granted(id, operation::AUTHENTICATE, Parameters::from([(key::USER_ID, "ann")]));
-    open_for(&mut node, id, 5 * SECOND);
+    let ids: Vec<_> = (0..20).map(|_| node.connected(&Connect::to(Role::NameServer, Transport::Ws))).collect();
+    for id in &ids {
+        node.granted(*id, operation::AUTHENTICATE, Parameters::from([(key::USER_ID, "ann")]));
+    }
+    let mut open = |node: &mut Node, wait| {
+        node.idle(wait);
+        ids.iter().filter(|id| !node.client(**id).closed).count()
+    };
+    assert_eq!(open(&mut node, 3 * SECOND - Duration::from_millis(10)), 20);
+    let halfway = open(&mut node, 3 * SECOND);
+    assert!((1..20).contains(&halfway), "{halfway}");
+    assert_eq!(open(&mut node, 4 * SECOND + Duration::from_millis(20)), 0);
 }
 
 #[test]

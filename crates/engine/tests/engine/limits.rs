@@ -77,7 +77,7 @@ fn malformed_json_ends_its_sender_and_nobody_else() {
 fn a_client_above_the_message_rate_ends_and_the_others_stay() {
     for transport in TRANSPORTS {
         let mut config = config(1);
-        config.limits.messages_per_second = 20;
+        config.limits.rates.messages = 20;
         let mut node = Node::new(config);
         let ids = room(&mut node, transport, 2);
         node.advance(SECOND);
@@ -105,7 +105,7 @@ fn a_client_above_the_message_rate_ends_and_the_others_stay() {
 fn a_slow_reader_ends_and_the_others_get_everything_once_and_in_order() {
     for transport in TRANSPORTS {
         let mut config = config(1);
-        config.limits.queued_bytes_per_peer = 64_000;
+        config.listeners.iter_mut().for_each(|listener| listener.limits.queued_bytes = 64_000);
         let mut node = Node::new(config);
         let ids = room(&mut node, transport, 4);
         let slow = ids[1];
@@ -140,7 +140,7 @@ fn a_slow_reader_ends_and_the_others_get_everything_once_and_in_order() {
 #[test]
 fn a_slow_reader_of_the_lobby_ends_and_the_others_get_every_update() {
     let mut config = config(1);
-    config.limits.queued_bytes_per_peer = 8_000;
+    config.listeners.iter_mut().for_each(|listener| listener.limits.queued_bytes = 8_000);
     let mut node = Node::new(config);
     let readers = ["ann", "bob", "cid", "dan"].map(|user| {
         let (_, id) = node.master(user, &Connect::to(Role::Master, Transport::Tcp));
@@ -172,7 +172,10 @@ fn a_slow_reader_of_the_lobby_ends_and_the_others_get_every_update() {
 fn a_message_that_is_too_long_ends_its_sender() {
     for transport in TRANSPORTS {
         let mut config = config(1);
-        config.limits.message_bytes = 20_000;
+        for listener in &mut config.listeners {
+            listener.limits.inbound_message_bytes = 20_000;
+            listener.limits.outbound_message_bytes = 20_000;
+        }
         let mut node = Node::new(config);
         let ids = room(&mut node, transport, 2);
         node.send(ids[0], operation::RAISE_EVENT, raised(1, vec![0u8; 19_000]));

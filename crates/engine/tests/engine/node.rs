@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_engine::{
-    Action, Addresses, Config, HostName, Limits, ListenerConfig, ListenerId, Role, Transport, Worker, WorkerId,
-    WorkerMessage,
+    Action, Addresses, Applications, Config, Endpoint, GameConfig, Limits, ListenerConfig, ListenerId, MasterConfig,
+    NameServerConfig, Region, Role, Transport, UdpConfig, Worker, WorkerId, WorkerMessage,
 };
 use lampyris_realtime::codes::{key, operation};
 use lampyris_transport::crypto::KeyExchange;
@@ -31,20 +31,39 @@ pub(crate) fn config(workers: u16) -> Config {
     ];
     let listeners = listeners.into_iter().flat_map(|(role, ports)| {
         let transports = [Transport::Udp, Transport::Tcp, Transport::Ws, Transport::Wss];
-        transports.into_iter().zip(ports).map(move |(transport, port)| ListenerConfig { role, transport, port })
+        transports.into_iter().zip(ports).map(move |(transport, port)| ListenerConfig::of_role(role, transport, port))
     });
-    Config {
+    let mut config = Config {
         workers,
         listeners: listeners.collect(),
-        addresses: Addresses { public_ip: None, public_host: HostName::Auto },
-        region: Some("eu".into()),
+        applications: Applications::default(),
+        addresses: Addresses::default(),
+        name_server: NameServerConfig::default(),
+        master: MasterConfig::default(),
+        game: GameConfig::default(),
         token_secret: [7; 32],
-        token_lifetime: Duration::from_secs(3600),
         clock_started_at_unix: Duration::from_secs(1_800_000_000),
         udp_secret: [9; 32],
+        udp: UdpConfig::SERVER,
         assets: HashMap::new(),
         limits: Limits::default(),
-    }
+    };
+    tell_ports(&mut config);
+    config
+}
+
+/// The life of tokens on every role.
+pub(crate) fn set_token_lifetime(config: &mut Config, lifetime: Duration) {
+    config.name_server.token_lifetime = lifetime;
+    config.master.token_lifetime = lifetime;
+    config.game.token_lifetime = lifetime;
+}
+
+/// Tells clients the ports of the listeners, in one region.
+pub(crate) fn tell_ports(config: &mut Config) {
+    let endpoint = |role| Endpoint { ports: config.ports(role), ..Endpoint::default() };
+    let region = Region { code: Some("eu".into()), master: endpoint(Role::Master) };
+    config.addresses = Addresses { regions: vec![region], game: endpoint(Role::Game) };
 }
 
 /// Number of a client in its [`Node`].
@@ -118,7 +137,9 @@ impl Node {
 
     pub(crate) fn listener(&self, role: Role, transport: Transport) -> ListenerId {
         let listeners = &self.config.listeners;
-        ListenerId(listeners.iter().position(|l| l.role == role && l.transport == transport).unwrap())
+        let applications = &self.config.applications;
+        let is_it = |l: &ListenerConfig| l.transport() == Some(transport) && l.serves(applications, role);
+        ListenerId(listeners.iter().position(is_it).unwrap())
     }
 
     /// A socket without a word said on it; `None` if the worker refused it. UDP: an address.

@@ -15,7 +15,7 @@ use lampyris_wire::{Limits, Message, MessageHead, OperationResponse, Parameters,
 use serde_json::Value as Json;
 
 use crate::client::{Told, tcp_frame, ws_frame};
-use crate::node::{ClientId, Connect, Node, SECOND, V18, config, upgrade};
+use crate::node::{ClientId, Connect, Node, SECOND, V18, config, tell_ports, upgrade};
 
 /// In the order of their codes: what of a message is not the same in every run.
 const RUN_BOUND: [u8; 2] = [key::TOKEN, key::ENCRYPTION_DATA];
@@ -485,9 +485,10 @@ fn a_session_over_udp_goes_as_recorded() {
 fn a_json_session_goes_as_recorded() {
     let on_recorded_ports = |workers| {
         let mut config = config(workers);
-        for listener in config.listeners.iter_mut().filter(|listener| listener.transport == Transport::Ws) {
+        for listener in config.listeners.iter_mut().filter(|listener| listener.transport() == Some(Transport::Ws)) {
             listener.port += 300;
         }
+        tell_ports(&mut config);
         config
     };
     assert_eq!(replay(on_recorded_ports, &transcript("session-json.json")), 41);

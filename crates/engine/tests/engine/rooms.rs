@@ -6,7 +6,7 @@ use lampyris_transport::Delivery;
 use lampyris_wire::{Event, Message, Parameters, Protocol, Value};
 
 use crate::client::Told;
-use crate::node::{ClientId, Connect, Node, SECOND, config, text};
+use crate::node::{ClientId, Connect, Node, SECOND, config, set_token_lifetime, text};
 
 const GAME_TCP: fn() -> Connect<'static> = || Connect::to(Role::Game, Transport::Tcp);
 
@@ -252,7 +252,7 @@ fn an_inactive_actor_expires_and_an_empty_room_ends() {
 #[test]
 fn a_token_is_renewed_while_its_client_plays() {
     let mut config = config(1);
-    config.token_lifetime = 90 * SECOND;
+    set_token_lifetime(&mut config, 90 * SECOND);
     let mut node = Node::new(config);
     let ann = node.in_room("ann", "room", &GAME_TCP());
     let renewed = |node: &mut Node| {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use lampyris_engine::{Asset, HostName, Role, Transport};
+use lampyris_engine::{Asset, Host, HostName, Role, Transport};
 use lampyris_realtime::codes::{key, operation};
 use lampyris_wire::Parameters;
 
@@ -101,8 +101,9 @@ fn the_next_address_has_the_form_in_which_the_client_came() {
 #[test]
 fn configured_addresses_are_told_instead() {
     let mut config = config(1);
-    config.addresses.public_ip = Some("203.0.113.7".parse().unwrap());
-    config.addresses.public_host = HostName::Fixed("game.example.com".into());
+    let public_ip = Some("203.0.113.7".parse().unwrap());
+    let host = Host::AsReached { public_ip, public_host: HostName::Fixed("game.example.com".into()) };
+    config.addresses.regions[0].master.host = host;
     let mut node = Node::new(config);
     let v6: IpAddr = "::1".parse().unwrap();
     let v4: IpAddr = "127.0.0.1".parse().unwrap();
@@ -122,7 +123,7 @@ fn configured_addresses_are_told_instead() {
 #[test]
 fn a_transport_without_a_listener_has_no_address() {
     let mut config = config(1);
-    config.listeners.retain(|listener| listener.role != Role::Master || listener.transport != Transport::Udp);
+    config.addresses.regions[0].master.ports.udp = None;
     let mut node = Node::new(config);
     let id = node.connected(&Connect::to(Role::NameServer, Transport::Udp));
     for code in [operation::AUTHENTICATE, operation::GET_REGIONS] {

@@ -263,8 +263,8 @@ impl EventCache {
             return Ok(());
         }
         let old = self.by_actor.get(&(actor, code)).map(entry_bytes);
-        if old.is_none() && self.by_actor.len() >= settings.cached_events {
-            return Err(CacheFault::Full(format!("more than {} cached actor events", settings.cached_events)));
+        if old.is_none() && self.by_actor.len() >= settings.cached_actor_events {
+            return Err(CacheFault::Full(format!("more than {} cached actor events", settings.cached_actor_events)));
         }
         self.bytes = self.bytes.saturating_sub(old.unwrap_or(0));
         self.charge(entry_bytes(&data), settings)?;

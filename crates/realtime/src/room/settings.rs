@@ -26,9 +26,11 @@ pub struct RoomSettings {
     /// Most bytes of all properties of a room and its actors. A change beyond is refused (-2), the room is closed to
     /// newcomers and all are told (event 251); a join beyond is refused only.
     pub property_bytes_per_room: usize,
-    /// Most cached events of a room, per kind. One more discards the cache for good, closes the room to newcomers and
-    /// tells all (event 251).
+    /// Most cached events of a room. One more discards the cache for good, closes the room to newcomers and tells all
+    /// (event 251).
     pub cached_events: usize,
+    /// Most events of a room that are cached by actor; at the limit as above.
+    pub cached_actor_events: usize,
     /// Most bytes of cached events of a room; at the limit as above.
     pub cached_bytes: usize,
     /// Most cache slices of a room; more are refused (-2).
@@ -49,6 +51,7 @@ impl RoomSettings {
         property_keys_per_peer: 1000,
         property_bytes_per_room: 51_000,
         cached_events: 50_000,
+        cached_actor_events: 50_000,
         cached_bytes: 64 << 20,
         cache_slices: 1000,
     };

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 
 use super::driver::Driver;
 use super::stream::Stream;
+use crate::secure::ListenerTls;
 
 /// Connections accepted per listener and turn, so that a storm of them leaves time for those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -25,13 +26,13 @@ pub(crate) struct TcpPort {
     listener: ListenerId,
     pub(crate) socket: TcpListener,
     /// TLS, if the listener is secure.
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<ListenerTls>,
     /// Connections may be waiting.
     pub(crate) ready: bool,
 }
 
 impl TcpPort {
-    pub(crate) fn new(listener: ListenerId, socket: StdTcpListener, tls: Option<Arc<ServerConfig>>) -> Self {
+    pub(crate) fn new(listener: ListenerId, socket: StdTcpListener, tls: Option<ListenerTls>) -> Self {
         Self { listener, socket: TcpListener::from_std(socket), tls, ready: false }
     }
 }
@@ -66,7 +67,7 @@ impl Driver {
         match port.socket.accept() {
             Ok((socket, remote)) => {
                 self.counters.accepted.increment();
-                let (listener, tls) = (port.listener, port.tls.clone());
+                let (listener, tls) = (port.listener, port.tls.as_ref().map(ListenerTls::current));
                 if let Err(error) = self.admit(now, listener, tls, socket, remote) {
                     tracing::debug!(%remote, %error, "a new connection broke");
                 }
@@ -101,7 +102,6 @@ impl Driver {
         socket: TcpStream,
         remote: SocketAddr,
     ) -> io::Result<()> {
-        socket.set_nodelay(true)?;
         let ends = (socket.local_addr()?, remote);
         let Some(config) = tls else {
             let Some(key) = self.worker.open_stream(now, listener, ends.0, remote) else {

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
-use lampyris_engine::{ListenerConfig, ListenerId, Role, Transport};
+use lampyris_engine::{Applications, ListenerConfig, ListenerId, Role, Service, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::{Options, StartError};
+use crate::{Listener, Options, SocketSettings, StartError};
 
 /// Connections that wait for `accept`, per listener and worker; the system clamps it to its own limit.
 const BACKLOG: i32 = 4096;
@@ -16,14 +16,24 @@ const DATAGRAM_BUFFER_BYTES: usize = 4 << 20;
 const FREE_PORT_TRIES: usize = 16;
 
 /// An address that a server listens on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundAddress {
-    /// The role played there.
-    pub role: Role,
-    /// The transport spoken there.
-    pub transport: Transport,
+    /// The listener, as its place in [`Options::listeners`].
+    pub listener: ListenerId,
+    /// The roles that clients can meet there.
+    pub roles: Vec<Role>,
+    /// The transport that clients speak there; `None` if it is not for clients.
+    pub transport: Option<Transport>,
     /// The address, with the real port.
     pub address: SocketAddr,
+}
+
+impl BoundAddress {
+    /// Whether clients of a transport can meet a role there.
+    #[must_use]
+    pub fn serves(&self, role: Role, transport: Transport) -> bool {
+        self.transport == Some(transport) && self.roles.contains(&role)
+    }
 }
 
 /// One worker's share of the sockets.
@@ -49,46 +59,53 @@ pub(crate) fn bind(options: &Options) -> Result<Bound, StartError> {
         workers: (0..options.workers).map(|_| WorkerSockets::default()).collect(),
     };
     for (index, listener) in options.listeners.iter().enumerate() {
-        let (port, sockets) = bind_listener(options, listener)?;
-        bound.listeners.push(ListenerConfig { port, ..listener.clone() });
+        let id = ListenerId(index);
+        let (port, sockets) = bind_listener(listener, options.workers)?;
         for (ip, per_worker) in sockets {
-            let address = SocketAddr::new(ip, port);
-            bound.addresses.push(BoundAddress { role: listener.role, transport: listener.transport, address });
+            bound.addresses.push(BoundAddress {
+                listener: id,
+                roles: roles(&listener.node, &options.applications),
+                transport: listener.node.transport(),
+                address: SocketAddr::new(ip, port),
+            });
             for (worker, socket) in bound.workers.iter_mut().zip(per_worker) {
-                match listener.transport {
-                    Transport::Udp => worker.udp.push((ListenerId(index), socket.into())),
-                    Transport::Tcp | Transport::Ws | Transport::Wss => {
-                        worker.tcp.push((ListenerId(index), socket.into()));
-                    }
+                match listener.node.service {
+                    Service::Udp(_) => worker.udp.push((id, socket.into())),
+                    _ => worker.tcp.push((id, socket.into())),
                 }
             }
         }
+        bound.listeners.push(ListenerConfig { port, ..listener.node.clone() });
     }
     Ok(bound)
 }
 
+fn roles(node: &ListenerConfig, applications: &Applications) -> Vec<Role> {
+    Role::ALL.into_iter().filter(|role| node.serves(applications, *role)).collect()
+}
+
 type PerAddress = Vec<(IpAddr, Vec<Socket>)>;
 
-fn bind_listener(options: &Options, listener: &ListenerConfig) -> Result<(u16, PerAddress), StartError> {
+fn bind_listener(listener: &Listener, workers: u16) -> Result<(u16, PerAddress), StartError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match try_bind_listener(options, listener) {
+        match try_bind_listener(listener, workers) {
             // A port that is free on one address need not be free on the next.
-            Err(StartError::PortInUse { .. }) if listener.port == 0 && tries < FREE_PORT_TRIES => {}
+            Err(StartError::PortInUse { .. }) if listener.node.port == 0 && tries < FREE_PORT_TRIES => {}
             result => return result,
         }
     }
 }
 
-fn try_bind_listener(options: &Options, listener: &ListenerConfig) -> Result<(u16, PerAddress), StartError> {
+fn try_bind_listener(listener: &Listener, workers: u16) -> Result<(u16, PerAddress), StartError> {
     const EVERY_ADDRESS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    let all = options.bind.is_empty();
-    let addresses = if all { EVERY_ADDRESS.as_slice() } else { options.bind.as_slice() };
-    let mut port = listener.port;
+    let all = listener.bind.is_empty();
+    let addresses = if all { EVERY_ADDRESS.as_slice() } else { listener.bind.as_slice() };
+    let mut port = listener.node.port;
     let mut sockets = PerAddress::new();
     for &ip in addresses {
-        match bind_address(SocketAddr::new(ip, port), listener.transport, options.workers) {
+        match bind_address(SocketAddr::new(ip, port), listener, workers) {
             Ok((real_port, per_worker)) => {
                 port = real_port;
                 sockets.push((ip, per_worker));
@@ -109,15 +126,16 @@ fn try_bind_listener(options: &Options, listener: &ListenerConfig) -> Result<(u1
 ///
 /// The first one is bound alone, so that a port which any other program has is an error (a shared port would not be
 /// one for a second server of the same user), and only then opened for its siblings.
-fn bind_address(address: SocketAddr, transport: Transport, workers: u16) -> io::Result<(u16, Vec<Socket>)> {
-    let first = bind_socket(address, transport, false)?;
+fn bind_address(address: SocketAddr, listener: &Listener, workers: u16) -> io::Result<(u16, Vec<Socket>)> {
+    let is_udp = matches!(listener.node.service, Service::Udp(_));
+    let first = bind_socket(address, is_udp, listener.sockets, false)?;
     let port = first.local_addr()?.as_socket().map_or_else(|| address.port(), |real| real.port());
     let address = SocketAddr::new(address.ip(), port);
     let mut sockets = vec![first];
     for _ in 1..workers {
-        sockets.push(bind_socket(address, transport, true)?);
+        sockets.push(bind_socket(address, is_udp, listener.sockets, true)?);
     }
-    if transport != Transport::Udp {
+    if !is_udp {
         for socket in &sockets {
             socket.listen(BACKLOG)?;
         }
@@ -125,22 +143,24 @@ fn bind_address(address: SocketAddr, transport: Transport, workers: u16) -> io::
     Ok((port, sockets))
 }
 
-fn bind_socket(address: SocketAddr, transport: Transport, shared: bool) -> io::Result<Socket> {
-    let (kind, protocol) = match transport {
-        Transport::Udp => (Type::DGRAM, Protocol::UDP),
-        Transport::Tcp | Transport::Ws | Transport::Wss => (Type::STREAM, Protocol::TCP),
-    };
+fn bind_socket(address: SocketAddr, is_udp: bool, settings: SocketSettings, shared: bool) -> io::Result<Socket> {
+    let (kind, protocol) = if is_udp { (Type::DGRAM, Protocol::UDP) } else { (Type::STREAM, Protocol::TCP) };
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    match transport {
-        Transport::Udp => {
-            socket.set_recv_buffer_size(DATAGRAM_BUFFER_BYTES)?;
-            socket.set_send_buffer_size(DATAGRAM_BUFFER_BYTES)?;
-        }
-        Transport::Tcp | Transport::Ws | Transport::Wss => socket.set_reuse_address(true)?,
+    let own = is_udp.then_some(DATAGRAM_BUFFER_BYTES);
+    // Streams inherit buffers and delay from the socket that accepts them.
+    if let Some(bytes) = settings.receive_buffer_bytes.or(own) {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = settings.send_buffer_bytes.or(own) {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if !is_udp {
+        socket.set_tcp_nodelay(settings.no_delay)?;
+        socket.set_reuse_address(true)?;
     }
     socket.set_reuse_port(shared)?;
     socket.bind(&address.into())?;
@@ -153,32 +173,25 @@ fn is_family_missing(error: &io::Error) -> bool {
     rustix::io::Errno::from_io_error(error).is_some_and(|errno| missing.contains(&errno))
 }
 
-fn explain(listener: &ListenerConfig, address: SocketAddr, source: io::Error) -> StartError {
-    let ListenerConfig { role, transport, .. } = *listener;
+fn explain(listener: &Listener, address: SocketAddr, source: io::Error) -> StartError {
+    let (label, speaks) = (listener.node.label.clone(), listener.speaks());
+    let place = listener.place.clone();
     match source.kind() {
-        io::ErrorKind::AddrInUse => StartError::PortInUse { role, transport, address },
+        io::ErrorKind::AddrInUse => StartError::PortInUse { label, speaks, address, place },
         io::ErrorKind::AddrNotAvailable => StartError::BadAddress(address.ip()),
-        io::ErrorKind::PermissionDenied => StartError::PortPrivileged { role, transport, address },
-        _ => StartError::Bind { role, transport, address, source },
+        io::ErrorKind::PermissionDenied => StartError::PortPrivileged { label, speaks, address, place },
+        _ => StartError::Bind { label, speaks, address, source },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use lampyris_engine::{HostName, Limits};
-
     use super::*;
 
     fn options(bind: &[&str], transport: Transport, port: u16, workers: u16) -> Options {
-        Options {
-            state_dir: "unused".into(),
-            bind: bind.iter().map(|ip| ip.parse().unwrap()).collect(),
-            listeners: vec![ListenerConfig { role: Role::Master, transport, port }],
-            public_ip: None,
-            public_host: HostName::Auto,
-            workers,
-            limits: Limits::default(),
-        }
+        let bind = bind.iter().map(|ip| ip.parse().unwrap()).collect();
+        let listener = Listener { bind, ..Listener::of_role(Role::Master, transport, port) };
+        Options { workers, ..Options::new("unused".into(), vec![listener]) }
     }
 
     #[test]
@@ -187,10 +200,9 @@ mod tests {
             let bound = bind(&options(&["127.0.0.1"], transport, 0, 3)).unwrap();
             let port = bound.listeners[0].port;
             assert_ne!(port, 0);
-            assert_eq!(
-                bound.addresses,
-                [BoundAddress { role: Role::Master, transport, address: SocketAddr::new([127, 0, 0, 1].into(), port) }]
-            );
+            let address = SocketAddr::new([127, 0, 0, 1].into(), port);
+            let (listener, roles, transport) = (ListenerId(0), vec![Role::Master], Some(transport));
+            assert_eq!(bound.addresses, [BoundAddress { listener, roles, transport, address }]);
             for worker in &bound.workers {
                 let ports = worker.tcp.iter().map(|(_, socket)| socket.local_addr());
                 let ports = ports.chain(worker.udp.iter().map(|(_, socket)| socket.local_addr()));

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use lampyris_engine::{ConnectionKey, ListenerId, Worker};
 use lampyris_transport::CloseCause;
 use mio::{Events, Interest, Poll, Token};
-use rustls::ServerConfig;
 use slotmap::{Key as _, KeyData, SecondaryMap, SlotMap};
 
 use super::accept::{AcceptPause, TcpPort};
@@ -23,6 +22,7 @@ use super::handshakes::Handshakes;
 use super::post::{Letter, Post, RETRY};
 use super::stream::{Buffers, Phase, Progress, Stream, StreamKey};
 use crate::Counters;
+use crate::secure::ListenerTls;
 
 /// Events taken by one wait.
 const EVENTS: usize = 1024;
@@ -66,7 +66,7 @@ impl Driver {
         poll: Poll,
         clock: Instant,
         sockets: WorkerSockets,
-        tls: impl Fn(ListenerId) -> Option<Arc<ServerConfig>>,
+        tls: impl Fn(ListenerId) -> Option<ListenerTls>,
         post: Post<Letter>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {

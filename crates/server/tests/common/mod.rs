@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_server::{HostName, Limits, Options, Role, Server, Transport, default_listeners};
+use lampyris_server::{Options, Role, Server, Transport, default_listeners};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -26,16 +26,13 @@ impl Loopback {
     pub(crate) fn start(workers: u16) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut listeners = default_listeners(0, false).unwrap();
-        listeners.iter_mut().for_each(|listener| listener.port = 0);
-        let options = Options {
-            state_dir: state.path().to_owned(),
-            bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-            listeners,
-            public_ip: None,
-            public_host: HostName::Auto,
-            workers,
-            limits: Limits { close_grace: Duration::from_millis(100), ..Limits::default() },
-        };
+        for listener in &mut listeners {
+            listener.node.port = 0;
+            listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+            listener.node.limits.close_grace = Duration::from_millis(100);
+        }
+        let stop_grace = Duration::from_millis(100);
+        let options = Options { workers, stop_grace, ..Options::new(state.path().to_owned(), listeners) };
         Self { server: Server::start(&options).unwrap(), state }
     }
 

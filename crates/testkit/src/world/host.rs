@@ -207,7 +207,7 @@ impl World {
     fn open(&mut self, id: HostId, address: &ServerAddress) {
         let now = self.now;
         let transport = engine_transport(address.transport);
-        let wanted = |l: &lampyris_engine::ListenerConfig| l.port == address.port && l.transport == transport;
+        let wanted = |l: &lampyris_engine::ListenerConfig| l.port == address.port && l.transport() == Some(transport);
         let Some(listener) = self.config.listeners.iter().position(wanted).map(ListenerId) else {
             return self.host_mut(id).client.ended(now, CloseCause::Lost("connection refused".into()));
         };

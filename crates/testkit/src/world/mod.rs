@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use lampyris_client::{Client, Event, State};
 use lampyris_engine::{
-    Addresses, Config, ConnectionKey, HostName, Limits, ListenerConfig, ListenerId, Moved, Role, Stats, Transport,
-    Worker, WorkerId, WorkerMessage,
+    Addresses, Applications, Config, ConnectionKey, Endpoint, GameConfig, Host, HostName, Limits, ListenerConfig,
+    ListenerId, MasterConfig, Moved, NameServerConfig, Region, Role, Stats, Transport, UdpConfig, Worker, WorkerId,
+    WorkerMessage,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -171,20 +172,28 @@ impl World {
             .into_iter()
             .flat_map(|role| TRANSPORTS.map(|transport| (role, transport)))
             .zip(FIRST_PORT..)
-            .map(|((role, transport), port)| ListenerConfig { role, transport, port })
+            .map(|((role, transport), port)| ListenerConfig::of_role(role, transport, port))
             .collect();
-        let config = Arc::new(Config {
+        let host = Host::AsReached { public_ip: Some(SERVER), public_host: HostName::Fixed("node.example".into()) };
+        let mut config = Config {
             workers: world.workers,
             listeners,
-            addresses: Addresses { public_ip: Some(SERVER), public_host: HostName::Fixed("node.example".into()) },
-            region: None,
+            applications: Applications::default(),
+            addresses: Addresses::default(),
+            name_server: NameServerConfig::default(),
+            master: MasterConfig::default(),
+            game: GameConfig::default(),
             token_secret: rng.random(),
-            token_lifetime: Duration::from_secs(3_600),
             clock_started_at_unix: Duration::from_secs(1_700_000_000),
             udp_secret: rng.random(),
+            udp: UdpConfig::SERVER,
             assets: HashMap::new(),
             limits: world.limits,
-        });
+        };
+        let endpoint = |role| Endpoint { host: host.clone(), ports: config.ports(role), ..Endpoint::default() };
+        let region = Region { code: None, master: endpoint(Role::Master) };
+        config.addresses = Addresses { regions: vec![region], game: endpoint(Role::Game) };
+        let config = Arc::new(config);
         let workers = (0..world.workers)
             .map(|id| {
                 let worker = Worker::new(WorkerId(id), Arc::clone(&config), rng.random()).expect("a key for tokens");

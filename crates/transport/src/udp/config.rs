@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use lampyris_wire::Limits;
 
-/// Length of a period of the transmit rate.
-pub(super) const RATE_PERIOD: Duration = Duration::from_millis(200);
-
 /// Limits and times of a [`super::Peer`], shared by all peers of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Limits of messages, both ways.
+    /// Limits of messages; `message_bytes` is that of messages from the peer.
     pub wire: Limits,
+    /// Longest message to the peer.
+    pub outbound_bytes: usize,
     /// Most bytes of reliable messages that wait to be acknowledged; the peer is closed at it.
     pub queued_bytes: usize,
     /// Most of them that are on the way; the rest waits.
     pub in_transit_bytes: usize,
-    /// Most bytes sent in 200 ms; reliable messages wait for the next period, unreliable ones are dropped.
+    /// Most bytes sent in a period; reliable messages wait for the next one, unreliable ones are dropped.
     pub period_bytes: usize,
+    /// Length of a period of the transmit rate.
+    pub period: Duration,
     /// Most bytes received ahead of a missing command; what goes over is not acknowledged.
     pub held_bytes: usize,
     /// Most bytes of fragmented messages that are not whole yet; the peer is closed at it.
@@ -36,6 +37,10 @@ pub struct Config {
     pub timeout_max: Duration,
     /// Between these times a peer is given up when a command was sent more often than this.
     pub sends: u32,
+    /// A reliable command is sent again no sooner than this.
+    pub resend_min: Duration,
+    /// Longest wait between two sends of a reliable command.
+    pub resend_max: Duration,
     /// How many resends come at the same distance before it doubles.
     pub quick_resends: u32,
     /// Longest wait for the init, or for its answer.
@@ -46,9 +51,11 @@ impl Config {
     /// A server that was not told otherwise.
     pub const SERVER: Self = Self {
         wire: Limits::DEFAULT,
+        outbound_bytes: Limits::DEFAULT.message_bytes,
         queued_bytes: 512_000,
         in_transit_bytes: 51_200,
         period_bytes: 256 * 1024 / 5,
+        period: Duration::from_millis(200),
         held_bytes: 256 * 1024,
         reassembly_bytes: 1_024_000,
         mtu: 1200,
@@ -58,6 +65,8 @@ impl Config {
         timeout_max: Duration::from_secs(30),
         // With doubling from some 100 ms, a silent client is missed after about ten seconds.
         sends: 5,
+        resend_min: Duration::ZERO,
+        resend_max: Duration::MAX,
         quick_resends: 0,
         opening_timeout: Duration::from_secs(10),
     };

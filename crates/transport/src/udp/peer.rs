@@ -230,7 +230,7 @@ impl Peer {
         if !matches!(self.phase, Phase::Open) {
             return Err(SendError::NotOpen);
         }
-        let limit = self.config.wire.message_bytes;
+        let limit = self.config.outbound_bytes;
         if message.len() > limit {
             return Err(SendError::TooLong { bytes: message.len(), limit });
         }

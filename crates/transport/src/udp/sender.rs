@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::command::{CONTROL_CHANNEL, Command, DatagramWriter, Kind, Part, RELIABLE, RESERVED, UNSEQUENCED};
-use super::config::{Config, RATE_PERIOD};
+use super::config::Config;
 use super::lane::{Flight, Lane, Progress, Purpose, Slot};
 use super::rtt::Rtt;
 use super::timer::{Timer, Timers};
@@ -334,13 +334,13 @@ impl Sender {
         stats: &mut Stats,
         timers: &mut Timers,
     ) {
-        if now.saturating_sub(self.period_start) >= RATE_PERIOD {
+        if now.saturating_sub(self.period_start) >= config.period {
             (self.period_start, self.period_bytes) = (now, 0);
         }
         if self.period_bytes >= config.period_bytes {
             self.drop_loose(stats);
             if !self.ready.is_empty() {
-                timers.set(Timer::Rate, self.period_start + RATE_PERIOD);
+                timers.set(Timer::Rate, self.period_start + config.period);
             }
             return;
         }
@@ -499,7 +499,7 @@ impl Turn<'_, '_> {
     }
 
     fn first(&mut self) -> Flight {
-        let timeout = self.flow.rtt.resend_after();
+        let timeout = self.flow.rtt.resend_after().max(self.config.resend_min);
         let resend_at = self.now + timeout;
         self.timers.set_earlier(Timer::Resend, resend_at);
         Flight { first_sent: self.now, resend_at, timeout, sends: 1, due: false }
@@ -507,7 +507,7 @@ impl Turn<'_, '_> {
 
     fn again(&mut self, flight: Flight) -> Flight {
         let slower = flight.sends > self.config.quick_resends || self.flow.unacknowledged >= MANY_UNACKNOWLEDGED;
-        let timeout = if slower { flight.timeout * 2 } else { flight.timeout };
+        let timeout = if slower { (flight.timeout * 2).min(self.config.resend_max) } else { flight.timeout };
         let give_up = (flight.first_sent + self.config.timeout_max).max(self.now + Duration::from_millis(1));
         let resend_at = (self.now + timeout).min(give_up);
         self.timers.set_earlier(Timer::Resend, resend_at);

@@ -11,6 +11,7 @@ mod client;
 mod codec;
 mod frame;
 mod json;
+mod route;
 mod server;
 mod upgrade;
 
@@ -24,6 +25,7 @@ pub use client::{Address, ClientConnection};
 pub use codec::{Codec, Event, MessageLimits};
 pub use frame::{MAX_CONTROL_BYTES, Opcode, Role, close_payload, write_frame, write_head, write_masked_frame};
 pub use json::write_json_frame;
+pub use route::{Pattern, Route};
 pub use server::ServerConnection;
 pub use upgrade::{accept_key, write_switching_protocols};
 
@@ -61,9 +63,8 @@ pub struct Config {
     pub inactivity: Duration,
     /// A connection that receives no message for so long is closed; pings and pongs do not count.
     pub app_data_inactivity: Option<Duration>,
-    /// Server side: after so long without receiving anything a ping is sent, and again each time so long passes. A
-    /// browser answers it even when it has stopped the timers of a hidden page.
-    pub ping_after: Option<Duration>,
+    /// Server side: the paths that are served; the first that matches counts.
+    pub routes: Vec<Route>,
 }
 
 impl Default for Config {
@@ -74,12 +75,18 @@ impl Default for Config {
             fragments: MessageLimits::default().fragments,
             inactivity: Duration::from_secs(10),
             app_data_inactivity: None,
-            ping_after: Some(Duration::from_secs(2)),
+            routes: vec![Route::every_path()],
         }
     }
 }
 
 impl Config {
+    /// The first route that serves a path, with its place in the list.
+    #[must_use]
+    pub fn route(&self, path: &str) -> Option<(usize, &Route)> {
+        self.routes.iter().enumerate().find(|(_, route)| route.pattern.matches(path))
+    }
+
     fn message_limits(&self) -> MessageLimits {
         MessageLimits { bytes: self.limits.message_bytes, fragments: self.fragments }
     }

@@ -9,7 +9,7 @@ use super::codec::{Codec, Event};
 use super::frame::{Opcode, Role, close_payload, write_frame};
 use super::upgrade::{Request, gather_head, init_from_request, read_request, write_switching_protocols};
 use super::{CLOSE_TIMEOUT, Config, Failure, close_code, close_frame_for, json, write_json_frame};
-use crate::http::{HttpRequest, Method, write_response};
+use crate::http::{HttpRequest, Method, Refusal, write_response};
 use crate::init::{self, INIT_RESPONSE};
 use crate::{Body, CloseCause, Delivery, Incoming, tcp};
 
@@ -32,6 +32,9 @@ pub struct ServerConnection {
     last_received: Duration,
     last_message: Duration,
     last_ping: Duration,
+    /// Place of the route in [`Config::routes`].
+    route: usize,
+    ping_after: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -49,7 +52,13 @@ impl ServerConnection {
     #[must_use]
     pub fn new(now: Duration, config: Arc<Config>, session_id: [u8; 16]) -> Self {
         let phase = Phase::Upgrading { head: Vec::new(), session_id, since: now };
-        Self { config, phase, last_received: now, last_message: now, last_ping: now }
+        Self { config, phase, last_received: now, last_message: now, last_ping: now, route: 0, ping_after: None }
+    }
+
+    /// The route by which the peer came, as its place in [`Config::routes`]; known when the session is open.
+    #[must_use]
+    pub fn route(&self) -> usize {
+        self.route
     }
 
     /// Takes what was read, unmasking it in place; appends what it meant to `incoming` and what is owed to the peer to
@@ -91,6 +100,7 @@ impl ServerConnection {
         out: &mut Vec<u8>,
     ) -> Result<(), CloseCause> {
         let Phase::Upgrading { head, session_id, .. } = &mut self.phase else { return Ok(()) };
+        let session_id = *session_id;
         if head.is_empty() {
             refuse_other_protocols(input)?;
         }
@@ -99,8 +109,7 @@ impl ServerConnection {
             Ok(true) => read_request(head),
             Err(refusal) => Err(refusal),
         };
-        let session_id = *session_id;
-        match request {
+        match request.and_then(|request| self.take_route(request)) {
             Err(refusal) => {
                 refusal.write(out);
                 Err(CloseCause::Violation(format!("HTTP {}: {}", refusal.status, refusal.help)))
@@ -127,6 +136,19 @@ impl ServerConnection {
                 Ok(())
             }
         }
+    }
+
+    /// Remembers the route of an upgrade; without one there is none.
+    fn take_route(&mut self, request: Request) -> Result<Request, Refusal> {
+        if let Request::Upgrade { request, .. } = &request {
+            let Some((place, route)) = self.config.route(&request.path).filter(|(_, route)| route.web_socket) else {
+                let served = self.config.routes.iter().filter(|route| route.web_socket);
+                let served = served.map(|route| route.pattern.written()).collect::<Vec<_>>().join(", ");
+                return Err(Refusal::new(404, format!("no game is served at {}; paths are {served}", request.path)));
+            };
+            (self.route, self.ping_after) = (place, route.ping_after);
+        }
+        Ok(request)
     }
 
     fn handle_event(
@@ -239,7 +261,7 @@ impl ServerConnection {
     }
 
     fn next_ping(&self) -> Option<Duration> {
-        Some(self.last_received.max(self.last_ping).saturating_add(self.config.ping_after?))
+        Some(self.last_received.max(self.last_ping).saturating_add(self.ping_after?))
     }
 
     /// Does what is due: pings a silent peer, ends a connection whose time is over. May be called at any time.

@@ -1,4 +1,4 @@
-use super::super::{Address, ClientConnection, MessageLimits, write_masked_frame};
+use super::super::{Address, ClientConnection, MessageLimits, Pattern, Route, write_masked_frame};
 use super::*;
 use crate::Init;
 use crate::golden::{bytes, case, text, vectors};
@@ -34,6 +34,10 @@ fn seen(incoming: Vec<Incoming>, input: &[u8]) -> Vec<Seen> {
 
 fn server_with(config: Config) -> ServerConnection {
     ServerConnection::new(Duration::ZERO, Arc::new(config), SESSION)
+}
+
+fn without_pings() -> Vec<Route> {
+    vec![Route { ping_after: None, ..Route::every_path() }]
 }
 
 fn server() -> ServerConnection {
@@ -357,7 +361,7 @@ fn a_silent_peer_is_pinged_and_then_dropped_with_a_close_frame() {
 
 #[test]
 fn pongs_do_not_count_as_application_data() {
-    let config = Config { app_data_inactivity: Some(15 * SECOND), ping_after: None, ..Config::default() };
+    let config = Config { app_data_inactivity: Some(15 * SECOND), routes: without_pings(), ..Config::default() };
     let mut connection = opened("Json", config);
     feed(&mut connection, 3 * SECOND, &from_client(Opcode::Text, b"~m~3~m~~j~"));
     feed(&mut connection, 12 * SECOND, &from_client(Opcode::Pong, b""));
@@ -367,8 +371,41 @@ fn pongs_do_not_count_as_application_data() {
 }
 
 #[test]
+fn the_route_says_how_often_a_silent_peer_is_pinged() {
+    let route = |pattern, ping_after, web_socket| Route { pattern: Pattern::new(pattern), ping_after, web_socket };
+    let routes = vec![
+        route("/game/ping", None, false),
+        route("/game/+", Some(3 * SECOND), true),
+        route("/master/+", None, true),
+        route("/+", Some(SECOND), true),
+    ];
+    let config = Config { routes, ..Config::default() };
+    for (target, place, next) in [("/GAME//app?x=1", 1, 3), ("/master", 2, 10), ("/", 3, 1), ("/games", 3, 1)] {
+        let mut connection = server_with(config.clone());
+        feed(&mut connection, Duration::ZERO, &request(target, "Json"));
+        assert_eq!((connection.route(), connection.next_timeout()), (place, Some(next * SECOND)), "{target}");
+    }
+    let mut connection = server_with(config);
+    let (events, out) = feed(&mut connection, Duration::ZERO, &request("/game/ping", "Json"));
+    assert!(matches!(events[..], [Seen::Closed(CloseCause::Violation(_))]), "{events:?}");
+    assert!(out.starts_with(b"HTTP/1.1 404 "));
+}
+
+#[test]
+fn an_upgrade_at_a_path_that_no_route_serves_is_told_the_paths() {
+    let routes = vec![Route { pattern: Pattern::new("/game/+"), ..Route::every_path() }];
+    let mut connection = server_with(Config { routes, ..Config::default() });
+    let (_, out) = feed(&mut connection, Duration::ZERO, &request("/master/app", "GpBinaryV18"));
+    let answer = String::from_utf8(out).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("/master/app; paths are /game/+"), "{answer}");
+    let mut connection = server_with(Config { routes: Vec::new(), ..Config::default() });
+    let (events, out) = feed(&mut connection, Duration::ZERO, b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(matches!(events[..], [Seen::Http(_)]) && out.is_empty(), "a plain request is the owner's to answer");
+}
+
+#[test]
 fn a_timeout_can_be_set_to_never() {
-    let config = Config { inactivity: Duration::MAX, ping_after: None, ..Config::default() };
+    let config = Config { inactivity: Duration::MAX, routes: without_pings(), ..Config::default() };
     let mut connection = opened("Json", config);
     feed(&mut connection, SECOND, &from_client(Opcode::Pong, b""));
     assert_eq!(connection.next_timeout(), Some(Duration::MAX));

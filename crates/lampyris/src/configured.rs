@@ -1,0 +1,140 @@
+//! From an operator's files to what the server is told.
+
+mod endpoints;
+mod listeners;
+mod roles;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lampyris_config::{Config, Environment, LoadOptions, Loaded, Origin, Severity, load, not_in_effect, read_file};
+use lampyris_server::engine::{Application, Applications, Limits, MessageRates, Role, UdpConfig};
+use lampyris_server::{Addresses, Options};
+
+/// Longest time for goodbyes, however long stopping may take.
+const STOP_GRACE_AT_MOST: Duration = Duration::from_secs(5);
+/// Stands for never where a time is counted on.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where the files are and how to read them.
+#[derive(Debug)]
+pub(crate) struct Files<'a> {
+    pub(crate) config: &'a Path,
+    pub(crate) instance: Option<&'a str>,
+    pub(crate) strict: bool,
+}
+
+/// Reads the files and gives what the server is told; what is good to know goes to the log. The errors are told as
+/// they are, one text each.
+pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Result<Options, Vec<String>> {
+    let load_options = LoadOptions { instance: files.instance, strict: files.strict };
+    let variable = |name: &str| std::env::var(name).ok();
+    let loaded = load(files.config, load_options, Environment { read: &read_file, variable: &variable });
+    let Some(config) = &loaded.config else {
+        return Err(loaded.findings.iter().filter(|one| one.severity == Severity::Error).map(finding).collect());
+    };
+    tell(&loaded);
+    let applications = applications(config);
+    let folder = files.config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut errors = Vec::new();
+    let listeners = listeners::read(config, &applications, folder, &mut errors);
+    let addresses = endpoints::read(config, &mut errors);
+    let token_secret = roles::token_secret(config, &addresses, &mut errors);
+    roles::check_authentication(config, &mut errors);
+    if listeners.is_empty() && errors.is_empty() {
+        let applications = applications.loaded.iter().map(|application| application.name.as_str());
+        let names = applications.collect::<Vec<_>>().join(", ");
+        errors.push(format!("{}: no listener leads to an application that is loaded: {names}", files.config.display()));
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let settings = &config.instance.settings;
+    Ok(Options {
+        applications,
+        addresses: Addresses::Told(addresses),
+        name_server: roles::name_server(config),
+        master: roles::master(config),
+        game: roles::game(config),
+        token_secret,
+        workers,
+        limits: Limits {
+            rates: MessageRates { messages: settings.message_rate, bytes: settings.message_data_rate },
+            ..Limits::default()
+        },
+        udp: udp(config),
+        stop_grace: settings.shutdown_timeout.get().min(STOP_GRACE_AT_MOST),
+        ..Options::new(state_dir, listeners)
+    })
+}
+
+/// A finding with its line below it.
+fn finding(finding: &lampyris_config::Finding) -> String {
+    let excerpt = if finding.excerpt.is_empty() { String::new() } else { format!("\n{}", finding.excerpt) };
+    format!("{}: {}{excerpt}", finding.place, finding.text)
+}
+
+/// Logs what is not an error, and every setting that was written and does nothing yet.
+fn tell(loaded: &Loaded) {
+    for one in &loaded.findings {
+        match one.severity {
+            Severity::Warning => tracing::warn!("{}: {}", one.place, one.text),
+            Severity::Note | Severity::Error => tracing::info!("{}: {}", one.place, one.text),
+        }
+    }
+    for one in &loaded.effective {
+        if let (Origin::File(place), Some(reason)) = (&one.origin, not_in_effect(&one.setting)) {
+            tracing::info!("{place}: {} = {} is accepted and not in effect: {reason}", one.setting, one.value);
+        }
+    }
+}
+
+fn applications(config: &Config) -> Applications {
+    let written = &config.instance.applications;
+    let loaded = written
+        .all
+        .iter()
+        .map(|application| Application { name: application.settings.name.clone(), role: role(application.role) });
+    let loaded: Vec<_> = loaded.collect();
+    let passes = written.settings.pass_unknown_apps_to_default_app;
+    let default = written.settings.default.as_ref().filter(|_| passes);
+    let default = default.and_then(|name| loaded.iter().find(|application| application.name == *name));
+    let default = default.map(|application| application.role);
+    Applications { loaded, default }
+}
+
+const fn role(role: lampyris_config::Role) -> Role {
+    match role {
+        lampyris_config::Role::NameServer => Role::NameServer,
+        lampyris_config::Role::Master => Role::Master,
+        lampyris_config::Role::Game => Role::Game,
+    }
+}
+
+fn udp(config: &Config) -> UdpConfig {
+    let settings = &config.instance.settings;
+    let or_never = |time: Duration| if time.is_zero() { A_DAY } else { time };
+    let period = settings.per_peer_transmit_rate_period.get().max(Duration::from_millis(1));
+    let period_ms = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+    let rate = u64::from(settings.per_peer_transmit_rate_limit_kb_per_s) * 1024;
+    let period_bytes = usize::try_from(rate.saturating_mul(period_ms) / 1000).unwrap_or(usize::MAX);
+    UdpConfig {
+        in_transit_bytes: bytes(settings.per_peer_max_reliable_data_in_transit),
+        period_bytes: if rate == 0 { usize::MAX } else { period_bytes },
+        period,
+        ack_delay: settings.ack_sending_delay.get(),
+        ping_interval: or_never(settings.ping_interval.get()),
+        timeout_min: settings.minimum_timeout.get(),
+        timeout_max: or_never(settings.maximum_timeout.get()),
+        resend_min: settings.minimum_retransmit_timeout.get(),
+        resend_max: or_never(settings.maximum_retransmit_timeout.get()),
+        ..UdpConfig::SERVER
+    }
+}
+
+fn bytes(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;
