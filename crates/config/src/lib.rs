@@ -54,7 +54,8 @@ pub use settings::{Key, Reload};
 pub use source::{MAX_FILE_BYTES, Place};
 pub use tls::{Certificate, CertificateSettings, Tls, TlsSettings};
 pub use value::{
-    EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Port, Seconds, Secret, Time, TlsVersion, Value,
+    ClientCertificate, EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Networks, Port, ProxyProtocol,
+    Seconds, Secret, Time, TlsVersion, Value,
 };
 
 use crate::check::{Check, Told};

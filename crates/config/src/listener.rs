@@ -7,7 +7,7 @@ use crate::s2s;
 use crate::settings::{Case, Reader, settings};
 use crate::source::{Place, Span};
 use crate::tls::{self, CertificateSettings, Tls};
-use crate::value::{ListenAddress, Milliseconds, Port, Value as _};
+use crate::value::{ListenAddress, Milliseconds, Networks, Port, ProxyProtocol, Value as _};
 use crate::xml::Element;
 
 settings! {
@@ -49,6 +49,10 @@ settings! {
         "MaxQueuedBuffers" => max_queued_buffers: u32 = 200, "as the reference product", Restart;
         /// Flash policy for clients that ask for it.
         "PolicyFile" => policy_file: Option<String> = None, "browsers need it no more", Restart;
+        /// Whether trusted proxies tell the client's address in front of TLS: `v1v2` = by the PROXY protocol.
+        "ProxyProtocol" => proxy_protocol: ProxyProtocol = ProxyProtocol::Off, "clients connect themselves", Restart;
+        /// Proxies that are believed what they say of clients, by the PROXY protocol or by X-Forwarded-For.
+        "TrustedProxies" => trusted_proxies: Networks = Networks::default(), "nobody is believed", Restart;
     }
 }
 
@@ -67,6 +71,10 @@ settings! {
         "MaxPendingWrites" => max_pending_writes: u32 = 50, "as the reference product", Restart;
         /// With MaxPendingWrites: unsent data of a client in units of 4096 bytes.
         "MaxQueuedBuffers" => max_queued_buffers: u32 = 200, "as the reference product", Restart;
+        /// Whether trusted proxies tell the client's address in front of TLS: `v1v2` = by the PROXY protocol.
+        "ProxyProtocol" => proxy_protocol: ProxyProtocol = ProxyProtocol::Off, "clients connect themselves", Restart;
+        /// Proxies that are believed what they say of clients, by the PROXY protocol or by X-Forwarded-For.
+        "TrustedProxies" => trusted_proxies: Networks = Networks::default(), "nobody is believed", Restart;
     }
 }
 
@@ -292,8 +300,19 @@ fn read(
 fn macros(folder: &Path, element: &Element, instance: &str) -> Vec<(&'static str, String)> {
     let of = |name: &str| element.attribute(name).map_or(String::new(), |attribute| attribute.value.text.clone());
     let mut macros = tls::folder_macros(folder);
-    macros.extend([("PORT", of("Port")), ("IP", of("IPAddress")), ("INSTANCE", instance.to_owned())]);
+    macros.splice(1..1, [("PORT", of("Port")), ("IP", of("IPAddress")), ("INSTANCE", instance.to_owned())]);
     macros
+}
+
+/// A header that anybody may send would let everybody choose an address.
+fn check_proxies(reader: &mut Reader<'_, '_>, protocol: ProxyProtocol, trusted: &Networks) {
+    if let Some(span) = reader.span("ProxyProtocol")
+        && protocol != ProxyProtocol::Off
+        && trusted.0.is_empty()
+    {
+        let text = "expected TrustedProxies beside ProxyProtocol, got none; name the addresses of your proxies";
+        reader.check.fail(&span, text);
+    }
 }
 
 fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> ListenerKind {
@@ -307,6 +326,7 @@ fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> List
         Form::Udp => ListenerKind::Udp,
         Form::Tcp | Form::TcpS2S => {
             let settings = TcpSettings::read(reader);
+            check_proxies(reader, settings.proxy_protocol, &settings.trusted_proxies);
             let clients_only = "this server chooses the application and the frames itself";
             reader.refuse(&["PolicyApplication", "CustomConnectMessageIsRequired"], clients_only);
             reader.refuse(&["CustomConnectMessagePrefix", "CustomConnectMessageSuffix"], clients_only);
@@ -323,6 +343,7 @@ fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> List
         Form::WebSocketS2S => ListenerKind::WebSocketS2S(HttpSettings::read(reader)),
         Form::Http | Form::WebSocket => {
             let settings = HttpSettings::read(reader);
+            check_proxies(reader, settings.proxy_protocol, &settings.trusted_proxies);
             let kind_span = reader.span("Type");
             let routes = read_routes(reader.check, element, &settings, form);
             if let (Some(span), Some(kind)) = (kind_span, &settings.kind)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::attributes;
 use crate::settings::{Case, Reader, settings};
-use crate::value::{Secret, TlsVersion, Value as _};
+use crate::value::{ClientCertificate, Secret, TlsVersion, Value as _};
 use crate::xml::Element;
 
 /// The file that has certificate and key when nothing else is written.
@@ -21,6 +21,8 @@ settings! {
         "CertificatePath" => certificate_path: Option<String> = None, "certs beside the file", Live;
         /// Certificates of the authorities, in that folder.
         "RootCertificates" => root_certificates: Option<String> = None, "root.pem, if it is there", Live;
+        /// Whether clients must show a certificate of an authority of RootCertificates: `optional` or `required`.
+        "ClientCertificate" => client_certificate: ClientCertificate = ClientCertificate::Off, "game clients have none", Live;
         /// Oldest version.
         "MinProtocolVersion" => min_protocol_version: TlsVersion = TlsVersion::Any, "as the reference product", Live;
         /// Newest version.
@@ -64,6 +66,8 @@ pub struct Tls {
     pub certificates: Vec<Certificate>,
     /// File of the authorities.
     pub root_certificates: PathBuf,
+    /// What holds instead of `ClientCertificate` if servers call here: they have one where there are authorities.
+    pub servers_certificate: ClientCertificate,
 }
 
 /// A path that may be written with `\`, from the folder that it is relative to.
@@ -136,8 +140,20 @@ pub(crate) fn read(
         && !reader.check.exists(&roots)
     {
         reader.check.fail(&span, format!("the file {} cannot be read", roots.display()));
+    } else if let Some(span) = reader.span("ClientCertificate")
+        && settings.client_certificate != ClientCertificate::Off
+        && !reader.check.exists(&roots)
+    {
+        let text =
+            format!("expected the authorities of clients' certificates in {}, got no such file", roots.display());
+        reader.check.fail(&span, text);
     }
-    Some(Tls { settings, certificates, root_certificates: roots })
+    let servers_certificate = match reader.span("ClientCertificate") {
+        Some(_) => settings.client_certificate,
+        None if reader.check.exists(&roots) => ClientCertificate::Required,
+        None => ClientCertificate::Off,
+    };
+    Some(Tls { settings, certificates, root_certificates: roots, servers_certificate })
 }
 
 /// Listeners where servers call write their certificate as attributes of their own. The port for servers of the shipped

@@ -51,6 +51,10 @@ impl Worker {
     /// The init message came (or stands for itself).
     fn opened(&mut self, now: Duration, key: ConnectionKey, init: Init) {
         let config = Arc::clone(&self.config);
+        if init.http.as_ref().is_some_and(|request| !self.believe_proxy(key, request)) {
+            self.stats.connections_refused += 1;
+            return self.close(now, key, CloseCause::Limit("connections of one address"));
+        }
         let Some(connection) = self.connection_mut(key) else { return };
         connection.protocol = init.protocol;
         connection.last_message = now;

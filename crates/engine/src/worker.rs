@@ -209,7 +209,8 @@ impl Worker {
         let from_address = self.per_address.get(&remote.ip()).copied().unwrap_or_default();
         if self.shutting_down
             || self.open_connections >= limits.connections_per_worker
-            || from_address >= limits.connections_per_address
+            // The clients of a proxy are counted one by one, when it has told who they are.
+            || (from_address >= limits.connections_per_address && !described.proxies.trust(remote.ip()))
         {
             self.stats.connections_refused += 1;
             return None;
@@ -295,19 +296,30 @@ impl Worker {
         drop(self.take(key));
     }
 
+    /// A connection turns out to be of another address; `false` if that has all that it may have.
+    pub(crate) fn recount(&mut self, from: IpAddr, to: IpAddr) -> bool {
+        self.uncount(from);
+        let count = self.per_address.entry(to).or_default();
+        *count += 1;
+        *count <= self.config.limits.connections_per_address
+    }
+
+    fn uncount(&mut self, address: IpAddr) {
+        if let Some(count) = self.per_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+    }
+
     /// Takes a connection out of the table.
     pub(crate) fn take(&mut self, key: ConnectionKey) -> Option<Box<Connection>> {
         match self.connections.remove(key)? {
             Slot::Moved(_) => None,
             Slot::Here(connection) => {
                 self.open_connections = self.open_connections.saturating_sub(1);
-                let address = connection.remote.ip();
-                if let Some(count) = self.per_address.get_mut(&address) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.per_address.remove(&address);
-                    }
-                }
+                self.uncount(connection.remote.ip());
                 Some(connection)
             }
         }

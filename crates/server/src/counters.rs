@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::HandshakeFailure;
+
 /// Counters of one worker's driver, since start. Written by that worker alone, read by anyone.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -12,12 +14,10 @@ pub struct Counters {
     pub refused: Count,
     /// Times `accept` failed, mostly for want of file descriptors.
     pub accept_failures: Count,
-    /// TLS handshakes that failed.
-    pub handshake_failures: Count,
-    /// TLS handshakes that took too long.
-    pub handshake_timeouts: Count,
-    /// Plain HTTP requests on secure ports.
-    pub plain_http: Count,
+    /// Connections that failed before a client was there, by [`HandshakeFailure`].
+    handshake_failures: [Count; HandshakeFailure::ALL.len()],
+    /// TLS handshakes that were completed.
+    pub handshakes: Count,
     /// Datagrams received.
     pub datagrams_received: Count,
     /// Datagrams that the system did not take: full socket buffer, no route.
@@ -28,6 +28,20 @@ pub struct Counters {
     pub letters_deferred: Count,
     /// Streams that moved to another worker.
     pub streams_moved: Count,
+}
+
+impl Counters {
+    /// Connections that failed for this reason before a client was there.
+    #[must_use]
+    pub fn handshake_failures(&self, reason: HandshakeFailure) -> u64 {
+        self.handshake_failures.get(reason.index()).map_or(0, Count::get)
+    }
+
+    pub(crate) fn handshake_failed(&self, reason: HandshakeFailure) {
+        if let Some(count) = self.handshake_failures.get(reason.index()) {
+            count.increment();
+        }
+    }
 }
 
 /// A number that only grows.

@@ -13,15 +13,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
 use lampyris_engine::{Config, ListenerConfig, ListenerId, Role, Transport, Worker, WorkerId};
-use lampyris_tls::Certificate;
+use lampyris_tls::{Certificate, Store, Watch};
 use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::net::accept::Door;
 use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
+use crate::net::handshakes::Entrance;
 use crate::net::post::Post;
-use crate::secure::{self, Secured};
+use crate::secure::{self, SecureListeners};
 use crate::state::Secrets;
 use crate::{Counters, Options, RunError, StartError, addresses, assets, host};
 
@@ -44,6 +46,9 @@ pub enum Phase {
 pub struct Server {
     addresses: Vec<BoundAddress>,
     certificate: Option<Certificate>,
+    store: Arc<Store>,
+    /// Ends with the server.
+    _watch: Watch,
     counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
@@ -65,13 +70,13 @@ impl Server {
         }
         host::raise_file_limit();
         let secrets = load_secrets(&options.state_dir)?;
-        let secured = secure::load(options)?;
+        let secure = secure::load(options)?;
         let bound = bind(options)?;
-        secure::log_listeners(options, &bound.addresses, &secured);
-        Self::serve(options, secrets, secured, bound)
+        secure::log_listeners(options, &bound.addresses, &secure);
+        Self::serve(options, secrets, secure, bound)
     }
 
-    fn serve(options: &Options, secrets: Secrets, secured: Secured, bound: Bound) -> Result<Self, StartError> {
+    fn serve(options: &Options, secrets: Secrets, secure: SecureListeners, bound: Bound) -> Result<Self, StartError> {
         let clock = Instant::now();
         let config = Arc::new(node_config(options, secrets, bound.listeners));
         let polls = (0..options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>();
@@ -80,9 +85,16 @@ impl Server {
         let wakers = wakers.collect::<io::Result<Vec<_>>>();
         let wakers = wakers.map_err(|source| StartError::System { what: "a waker", source })?;
         let (exit, exits) = mpsc::channel(usize::from(options.workers));
+        let doors: Vec<_> =
+            (0..config.listeners.len()).map(|index| door(&config, &secure, ListenerId(index))).collect();
+        let entrance = Entrance::new(options.workers);
+        let watch = Watch::start(Arc::clone(&secure.store));
+        let watch = watch.map_err(|source| StartError::System { what: "a thread", source })?;
         let mut server = Self {
             addresses: bound.addresses,
-            certificate: secured.own,
+            certificate: secure.own,
+            store: secure.store,
+            _watch: watch,
             counters: Vec::new(),
             phase: Phase::Ready,
             stop: Arc::default(),
@@ -91,8 +103,6 @@ impl Server {
             wakers,
         };
         let posts = Post::connect(&server.wakers);
-        let tls_of =
-            |listener: ListenerId| secured.listeners.get(listener.0)?.as_ref().map(|loaded| loaded.tls.clone());
         for (((number, poll), sockets), post) in (0..).zip(polls).zip(bound.workers).zip(posts) {
             let id = WorkerId(number);
             let mut seed = [0; 32];
@@ -100,7 +110,7 @@ impl Server {
             let counters = Arc::<Counters>::default();
             server.counters.push(Arc::clone(&counters));
             let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
-            let driver = Driver::new(worker, poll, clock, sockets, tls_of, post, counters)
+            let driver = Driver::new(worker, poll, clock, sockets, (&doors, &entrance), post, counters)
                 .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
             let (stop, grace) = (Arc::clone(&server.stop), options.stop_grace);
             let notice = ExitNotice { worker: id, exit: exit.clone() };
@@ -129,6 +139,12 @@ impl Server {
     #[must_use]
     pub const fn certificate(&self) -> Option<&Certificate> {
         self.certificate.as_ref()
+    }
+
+    /// The certificates that are served. They are exchanged when their files change; [`Store::reload`] looks at once.
+    #[must_use]
+    pub const fn certificates(&self) -> &Arc<Store> {
+        &self.store
     }
 
     /// The drivers' counters, by worker.
@@ -226,6 +242,11 @@ pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunE
 fn load_secrets(state: &Path) -> Result<Secrets, StartError> {
     fs::create_dir_all(state).map_err(|source| StartError::State { path: state.to_owned(), source })?;
     Secrets::load(state)
+}
+
+fn door(config: &Config, secure: &SecureListeners, listener: ListenerId) -> Door {
+    let proxies = config.listeners.get(listener.0).map(|listener| listener.proxies.clone()).unwrap_or_default();
+    Door { tls: secure.of(listener), proxies }
 }
 
 fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfig>) -> Config {

@@ -1,6 +1,6 @@
 //! Links between servers of several machines.
 
-use lampyris_config::{ListenerKind, LoadOptions, Loaded, Severity};
+use lampyris_config::{ClientCertificate, ListenerKind, LoadOptions, Loaded, Severity};
 
 use crate::common::{Deployment, MAIN, text_of};
 
@@ -35,6 +35,19 @@ fn t22_a_listener_for_servers_has_its_certificate_as_attributes() {
     let certificate = &listener.tls.as_ref().unwrap().certificates[0];
     assert!(certificate.certificate.ends_with("certs/node.pem") && certificate.key.ends_with("certs/node.key"));
     assert!(certificate.password.is_some());
+}
+
+#[test]
+fn t22_servers_must_show_a_certificate_where_there_are_authorities() {
+    let of = |attributes: &str| {
+        let loaded =
+            load(&format!(r#"<TCPS2SListener Port="4520" Secure="true" Certificate="node.pem" {attributes}/>"#));
+        let config = loaded.config.unwrap_or_else(|| panic!("{attributes}"));
+        config.instance.listeners[0].tls.as_ref().unwrap().servers_certificate
+    };
+    assert_eq!(of(""), ClientCertificate::Required);
+    assert_eq!(of(r#"ClientCertificate="off""#), ClientCertificate::Off);
+    assert_eq!(of(r#"ClientCertificate="optional""#), ClientCertificate::Optional);
 }
 
 #[test]
