@@ -1,6 +1,7 @@
 //! Rules of this repository that no compiler checks.
 
 mod dependencies;
+mod requirements;
 mod text;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ pub(crate) fn run(root: &Path) -> Result<Tally> {
         ("the deciding crates touch no socket, clock, file or thread", text::impure(&files)),
         ("links between documents lead somewhere", text::dead_links(&files, root)),
         ("sections of the protocol that comments name exist", text::dead_sections(&files)),
+        ("every TLS requirement names the tests that prove it", requirements::unproven(&files)),
         ("lock files name the public registries only", dependencies::foreign_registries(&files)),
         ("every dependency is used", dependencies::unused(&metadata, &files)?),
         ("every licence is one that we can ship", dependencies::licences(&metadata)?),

@@ -1,14 +1,17 @@
 // Debian's Chromium, and a web server for the pages that run the SDKs in it.
 
+import { execFile } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
+const run = promisify(execFile);
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const QUIET_FLAGS = [
   '--headless',
@@ -27,6 +30,22 @@ export async function launchChromium(stateDir) {
   return chromium.launch({
     executablePath: CHROMIUM,
     args: [...QUIET_FLAGS, `--ignore-certificate-errors-spki-list=${pin}`],
+  });
+}
+
+/**
+ * Launches Chromium with a profile of its own that trusts a CA; names below `photon.test` lead to this machine. It
+ * checks certificates as any user's browser does.
+ */
+export async function launchTrusting(home, caFile) {
+  const store = `sql:${path.join(home, '.pki', 'nssdb')}`;
+  await mkdir(path.join(home, '.pki', 'nssdb'), { recursive: true });
+  await run('certutil', ['-d', store, '-N', '--empty-password']);
+  await run('certutil', ['-d', store, '-A', '-t', 'C,,', '-n', 'conformance CA', '-i', caFile]);
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [...QUIET_FLAGS, '--host-resolver-rules=MAP *.photon.test 127.0.0.1'],
+    env: { ...process.env, HOME: home },
   });
 }
 

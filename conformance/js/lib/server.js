@@ -30,15 +30,26 @@ const STOP_TIMEOUT_MS = 15_000;
  */
 
 /**
+ * Puts what a server needs in its folder, for ports moved by an offset; gives its arguments.
+ * @typedef {(folder: string, offset: number) => Promise<string[]>} Arrange
+ */
+
+/** @type {Arrange} */
+const builtIn = async (folder, offset) => [
+  '--bind', '127.0.0.1', '--state-dir', folder, '--port-offset', String(offset),
+];
+
+/**
  * Starts a server and waits until all its listeners accept. A port that is taken is answered by other ports.
+ * @param {{ host?: string, arrange?: Arrange }} options the name that clients dial; without `arrange` it runs without files
  * @returns {Promise<Server>}
  */
-export async function startServer() {
+export async function startServer({ host = 'localhost', arrange = builtIn } = {}) {
   const failures = [];
   for (let attempt = 0; attempt < START_ATTEMPTS; attempt += 1) {
     const offset = PORT_OFFSET.first + Math.floor(Math.random() * PORT_OFFSET.count);
     const stateDir = await mkdtemp(path.join(tmpdir(), 'lampyris-conformance-'));
-    const server = launch(offset, stateDir);
+    const server = launch(await arrange(stateDir, offset), { host, offset, stateDir });
     try {
       await server.ready;
       return server;
@@ -50,12 +61,8 @@ export async function startServer() {
   throw new Error(`${BINARY} did not become ready:\n${failures.join('\n')}`);
 }
 
-function launch(offset, stateDir) {
-  const child = spawn(
-    BINARY,
-    ['--bind', '127.0.0.1', '--state-dir', stateDir, '--port-offset', String(offset)],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+function launch(args, { host, offset, stateDir }) {
+  const child = spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const output = [];
   const exited = new Promise((resolve) => {
     child.once('error', (error) => resolve({ code: null, signal: null, error }));
@@ -88,11 +95,11 @@ function launch(offset, stateDir) {
   };
 
   return {
-    host: 'localhost',
+    host,
     stateDir,
     pid: child.pid,
     ready,
-    nameServer: (scheme) => `${scheme}://localhost:${NAME_SERVER_PORT[scheme] + offset}`,
+    nameServer: (scheme) => `${scheme}://${host}:${NAME_SERVER_PORT[scheme] + offset}`,
     log: () => output.join(''),
     kill: () => end('SIGKILL'),
     stop: async () => {

@@ -202,10 +202,19 @@ impl<'c, 'e> Reader<'c, 'e> {
     /// Tells what nobody took.
     pub(crate) fn finish(self) {
         for (entry, _) in self.entries.iter().filter(|(_, used)| !used) {
+            if entry.value.is_empty() && self.known.iter().any(|known| is_within(known, &entry.name)) {
+                continue;
+            }
             let near = nearest(&entry.name, self.known.iter().map(String::as_str));
             let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
             let text = format!("unknown setting {:?} of {}{hint}", entry.name, self.of);
             self.check.find(Severity::Warning, &entry.name_span, text);
         }
     }
+}
+
+/// Whether a setting belongs to a section, which may be empty.
+fn is_within(setting: &str, section: &str) -> bool {
+    let start = setting.get(..section.len()).is_some_and(|start| start.eq_ignore_ascii_case(section));
+    start && setting.get(section.len()..).is_some_and(|rest| rest.starts_with('/'))
 }

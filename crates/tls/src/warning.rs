@@ -96,7 +96,7 @@ impl fmt::Display for Warning {
             Self::Ed25519 => f.write_str("browsers do not accept Ed25519 certificates; use an ECDSA P-256 key"),
             Self::NoDigitalSignature => f.write_str(
                 "the certificate's key usage lacks digitalSignature: browsers and Unity clients refuse it; \
-                 have it issued again with that usage",
+                 have it issued again with that usage, or make one with `lampyris cert dev`",
             ),
             Self::NoServerAuth => f.write_str(
                 "the certificate's extended key usage lacks serverAuth: clients refuse it; have it issued again",

@@ -78,3 +78,12 @@ fn a_missing_variable_and_an_unknown_macro_are_named() {
     let text = told(MAIN, "[CERTS]", "[CERT]");
     assert!(text.contains("unknown macro [CERT]; expected one of [CERTS], [PORT], [IP]"), "{text}");
 }
+
+#[test]
+fn an_empty_section_is_no_unknown_setting() {
+    let mut deployment = Deployment::v5();
+    let text = String::from_utf8(deployment.0[std::path::Path::new(MASTER_XML)].clone()).unwrap();
+    deployment.put(MASTER_XML, text.replacen("<Authentication", "<master/><Masters/><Authentication", 1));
+    let told = text_of(&deployment.load(LoadOptions::default()));
+    assert!(!told.contains("\"master\"") && told.contains("unknown setting \"Masters\""), "{told}");
+}
