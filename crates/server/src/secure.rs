@@ -11,7 +11,7 @@ use lampyris_tls::{
 };
 
 use crate::net::bind::BoundAddress;
-use crate::{Addresses, HostName, Listener, Options, StartError, Tls, host};
+use crate::{Addresses, HostName, Listener, Options, StartError, Tls, TlsFiles, host};
 
 /// What the secure listeners have.
 #[derive(Debug)]
@@ -21,12 +21,20 @@ pub(crate) struct SecureListeners {
     pub(crate) store: Arc<Store>,
     /// Their places in the store, by listener.
     places: Vec<Option<usize>>,
+    /// The places of the listeners of game servers.
+    s2s_places: Vec<Option<usize>>,
 }
 
 impl SecureListeners {
     /// TLS of a listener, if it is secure.
     pub(crate) fn of(&self, listener: ListenerId) -> Option<Arc<Secured>> {
         let place = self.places.get(listener.0).copied().flatten()?;
+        self.store.listeners().get(place).cloned()
+    }
+
+    /// TLS of a listener of game servers, if it is secure.
+    pub(crate) fn of_s2s(&self, index: usize) -> Option<Arc<Secured>> {
+        let place = self.s2s_places.get(index).copied().flatten()?;
         self.store.listeners().get(place).cloned()
     }
 }
@@ -42,16 +50,24 @@ pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
         places.push(plan.is_some().then_some(plans.len()));
         if let Some(plan) = plan {
             plans.push(plan);
-            planned.push(listener);
+            planned.push((listener.place.as_ref(), &listener.node.label));
+        }
+    }
+    let mut s2s_places = Vec::with_capacity(options.s2s.listeners.len());
+    for listener in &options.s2s.listeners {
+        s2s_places.push(listener.tls.is_some().then_some(plans.len()));
+        if let Some(files) = &listener.tls {
+            plans.push(of_files(&listener.label, files));
+            planned.push((listener.place.as_ref(), &listener.label));
         }
     }
     let told = |errors: Vec<PlanError>| {
-        let of_listener = |error: &PlanError| planned.get(error.index).map(|listener| at(listener, &error.error));
+        let of_listener = |error: &PlanError| planned.get(error.index).map(|planned| at(*planned, &error.error));
         StartError::Listeners(errors.iter().filter_map(of_listener).collect())
     };
     let store = Arc::new(Store::load(plans, options.strict).map_err(told)?);
     log_warnings(&store, own.as_ref());
-    Ok(SecureListeners { own, store, places })
+    Ok(SecureListeners { own, store, places, s2s_places })
 }
 
 fn plan(listener: &Listener, tls: &Tls, own: Option<&Certificate>) -> Option<Plan> {
@@ -63,18 +79,22 @@ fn plan(listener: &Listener, tls: &Tls, own: Option<&Certificate>) -> Option<Pla
             let certificates = vec![CertificateFiles { certificate: path.clone(), key: path, password }];
             Plan { listener: label, certificates, default_domain: None, settings: Settings::default() }
         }
-        Tls::Files(files) => Plan {
-            listener: label,
-            certificates: files.certificates.clone(),
-            default_domain: files.default_domain.clone(),
-            settings: files.settings.clone(),
-        },
+        Tls::Files(files) => of_files(&label, files),
     })
 }
 
-fn at(listener: &Listener, error: &TlsError) -> String {
-    let place = listener.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
-    format!("{place}the secure listener {} cannot start: {error}", listener.node.label)
+fn of_files(label: &str, files: &TlsFiles) -> Plan {
+    Plan {
+        listener: label.to_owned(),
+        certificates: files.certificates.clone(),
+        default_domain: files.default_domain.clone(),
+        settings: files.settings.clone(),
+    }
+}
+
+fn at((place, label): (Option<&String>, &String), error: &TlsError) -> String {
+    let place = place.map_or_else(String::new, |place| format!("{place}: "));
+    format!("{place}the secure listener {label} cannot start: {error}")
 }
 
 fn load_own(options: &Options) -> Result<Certificate, TlsError> {

@@ -34,9 +34,9 @@ pub enum ClientCertificates {
 /// Who may issue clients' certificates.
 #[derive(Clone)]
 pub struct Authorities {
-    path: PathBuf,
-    certificates: Vec<CertificateDer<'static>>,
-    revocations: Vec<CertificateRevocationListDer<'static>>,
+    pub(crate) path: PathBuf,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    pub(crate) revocations: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl Authorities {
