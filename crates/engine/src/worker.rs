@@ -25,7 +25,7 @@ use crate::session::Session;
 use crate::timers::{Armed, Timers};
 use crate::transports::Transports;
 use crate::uplink::Uplink;
-use crate::{Config, ListenerId, Role, Stats, Transport, WorkerId, WorkerMessage};
+use crate::{Config, ListenerId, LogRate, Role, Stats, Transport, WorkerId, WorkerMessage};
 
 slotmap::new_key_type! {
     /// Name of a connection on its worker; never used again for another one.
@@ -98,8 +98,19 @@ pub struct Worker {
     pub(crate) fan_out: FanOut,
     pub(crate) scratch: Scratch,
     pub(crate) stats: Stats,
+    pub(crate) log: ConnectionLog,
     shutting_down: bool,
 }
+
+/// Limits of the lines about connections that come and go.
+#[derive(Debug)]
+pub(crate) struct ConnectionLog {
+    pub(crate) came: LogRate,
+    pub(crate) went: LogRate,
+}
+
+/// Lines of a kind in a second: more is no longer read, and writing them would cost more than the connections.
+const LINES_PER_SECOND: u16 = 100;
 
 /// Who waits for a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,6 +157,7 @@ impl Worker {
             message_bytes: message_bytes.unwrap_or_default(),
             ..lampyris_wire::Limits::DEFAULT
         };
+        let per_second = || LogRate::new(LINES_PER_SECOND, Duration::from_secs(1));
         let mut rng = StdRng::from_seed(seed);
         let directory_rng = StdRng::from_rng(&mut rng);
         let mut worker = Self {
@@ -173,6 +185,7 @@ impl Worker {
             fan_out: FanOut::default(),
             scratch: Scratch::default(),
             stats: Stats::default(),
+            log: ConnectionLog { came: per_second(), went: per_second() },
             shutting_down: false,
             config,
         };

@@ -3,6 +3,7 @@
 mod endpoints;
 mod listeners;
 mod roles;
+mod s2s;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
     let mut errors = Vec::new();
     let listeners = listeners::read(config, &applications, folder, &mut errors);
     let addresses = endpoints::read(config, &mut errors);
+    let s2s = s2s::read(config, &mut errors);
     let token_secret = roles::token_secret(config, &addresses, &mut errors);
     roles::check_authentication(config, &mut errors);
     if listeners.is_empty() && errors.is_empty() {
@@ -51,6 +53,7 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
     }
     let settings = &config.instance.settings;
     Ok(Options {
+        strict: files.strict,
         applications,
         addresses: Addresses::Told(addresses),
         name_server: roles::name_server(config),
@@ -63,6 +66,7 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
             ..Limits::default()
         },
         udp: udp(config),
+        s2s,
         stop_grace: settings.shutdown_timeout.get().min(STOP_GRACE_AT_MOST),
         ..Options::new(state_dir, listeners)
     })

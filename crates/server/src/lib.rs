@@ -18,7 +18,7 @@ mod state;
 
 pub use counters::{Count, Counters, Level};
 pub use error::{RunError, StartError};
-pub use host::{interface_addresses, outgoing_ipv4};
+pub use host::{host_name, interface_addresses, outgoing_ipv4};
 pub use lampyris_engine as engine;
 pub use lampyris_engine::{HostName, Limits, ListenerConfig, Proxies, Role, Transport};
 pub use lampyris_tls::store::CertificateFiles;

@@ -98,7 +98,7 @@ fn at((place, label): (Option<&String>, &String), error: &TlsError) -> String {
 }
 
 fn load_own(options: &Options) -> Result<Certificate, TlsError> {
-    let mut wanted = Wanted { host: host::name(), names: Vec::new(), addresses: host::interface_addresses() };
+    let mut wanted = Wanted { host: host::host_name(), names: Vec::new(), addresses: host::interface_addresses() };
     let bound = options.listeners.iter().flat_map(|listener| &listener.bind);
     for ip in bound.filter(|ip| !ip.is_unspecified()) {
         if !wanted.addresses.contains(ip) {

@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lampyris_config::{
-    Config, HttpSettings, ListenAddress, ListenerKind, TcpSettings, TlsVersion, Value as _, read_file,
+    ClientCertificate, Config, HttpSettings, ListenAddress, ListenerKind, ProxyProtocol, TcpSettings, TlsVersion,
+    Value as _, read_file,
 };
 use lampyris_server::engine::{
     Applications, Choice, ListenerConfig, ListenerLimits, Path as UrlPath, Pattern, Route, Service,
 };
-use lampyris_server::{CertificateFiles, Listener, SocketSettings, Tls, TlsFiles};
-use lampyris_tls::{CipherList, PasswordSource, ProtocolRange, Settings, Warning};
+use lampyris_server::{CertificateFiles, Listener, Proxies, SocketSettings, Tls, TlsFiles};
+use lampyris_tls::{
+    Authorities, CipherList, ClientCertificates, PasswordSource, ProtocolRange, Settings, TlsError, Warning,
+};
 
-use super::bytes;
+use super::{bytes, s2s};
 
 /// The unit of the limits of unsent data.
 const BUFFER_BYTES: usize = 4096;
@@ -69,7 +72,7 @@ impl Context<'_> {
             ListenAddress::Every => Vec::new(),
             ListenAddress::Ip(ip) => vec![ip],
         };
-        let node = ListenerConfig { label, port: written.port.0, service, limits };
+        let node = ListenerConfig { label, port: written.port.0, service, limits, proxies: proxies(&written.kind) };
         Ok(Some(Listener { bind, node, tls, sockets, place: Some(written.place.to_string()) }))
     }
 
@@ -78,13 +81,10 @@ impl Context<'_> {
         let place = &written.place;
         let common = &written.common;
         let choice = || self.choice(common.override_application.as_deref(), common.default_application.as_deref());
-        let for_servers = || tracing::warn!("{place}: not opened: listeners for other servers are not served");
         let service = match &written.kind {
             ListenerKind::Udp => choice().map(Service::Udp),
-            ListenerKind::Tcp(_) if self.is_for_servers(written) => {
-                for_servers();
-                return Ok(None);
-            }
+            // Servers do not come to workers.
+            _ if s2s::for_servers(self.config, written).is_some() => return Ok(None),
             ListenerKind::Tcp(settings) => {
                 let policy = settings.policy_file.as_ref().map(|path| self.policy(path)).transpose()?;
                 choice().map(|choice| Service::Tcp { choice, policy })
@@ -99,10 +99,7 @@ impl Context<'_> {
                 let path = settings.policy_file.as_deref().unwrap_or_default();
                 Some(Service::Policy(self.policy(path)?))
             }
-            ListenerKind::TcpS2S(_) | ListenerKind::WebSocketS2S(_) => {
-                for_servers();
-                return Ok(None);
-            }
+            ListenerKind::TcpS2S(_) | ListenerKind::WebSocketS2S(_) => return Ok(None),
         };
         if service.is_none() {
             let names = self.applications.loaded.iter().map(|application| application.name.as_str());
@@ -110,12 +107,6 @@ impl Context<'_> {
             tracing::info!("{place}: not opened: it leads to no application that is loaded ({names})");
         }
         Ok(service)
-    }
-
-    /// The port at which the Master takes game servers.
-    fn is_for_servers(&self, written: &lampyris_config::Listener) -> bool {
-        let port = self.config.master.as_ref().map(|master| master.settings.incoming_game_server_peer_port);
-        written.common.override_application.is_none() && port == Some(written.port)
     }
 
     /// Whether a proxy that ends TLS stands before a port.
@@ -229,15 +220,39 @@ fn or_never(time: Duration) -> Duration {
     if time.is_zero() { Duration::MAX } else { time }
 }
 
+/// Who stands before a listener and is believed.
+fn proxies(kind: &ListenerKind) -> Proxies {
+    let (protocol, trusted) = match kind {
+        ListenerKind::Tcp(settings) | ListenerKind::TcpS2S(settings) => {
+            (settings.proxy_protocol, &settings.trusted_proxies)
+        }
+        ListenerKind::Http { settings, .. } | ListenerKind::WebSocketS2S(settings) => {
+            (settings.proxy_protocol, &settings.trusted_proxies)
+        }
+        ListenerKind::Udp | ListenerKind::Policy(_) => return Proxies::default(),
+    };
+    Proxies { trusted: trusted.0.clone(), announce: protocol == ProxyProtocol::V1V2 }
+}
+
+/// Whether clients are asked for certificates, and whose are taken.
+fn clients(tls: &lampyris_config::Tls) -> Result<ClientCertificates, TlsError> {
+    let authorities = || Authorities::load(&tls.root_certificates);
+    Ok(match tls.settings.client_certificate {
+        ClientCertificate::Off => ClientCertificates::Ignored,
+        ClientCertificate::Optional => ClientCertificates::Optional(authorities()?),
+        ClientCertificate::Required => ClientCertificates::Required(authorities()?),
+    })
+}
+
 /// The files and settings of a secure listener; every fault is told.
-fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<String>> {
+pub(super) fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<String>> {
     let settings = &tls.settings;
     let written = |version: TlsVersion| (version != TlsVersion::Any).then(|| version.show());
     let (min, max) = (written(settings.min_protocol_version), written(settings.max_protocol_version));
     let versions = ProtocolRange::parse(min.as_deref(), max.as_deref());
     let ciphers = CipherList::parse(&settings.cipher_list);
-    match (versions, ciphers) {
-        (Ok((versions, of_versions)), Ok((ciphers, of_ciphers))) => {
+    match (versions, ciphers, clients(tls)) {
+        (Ok((versions, of_versions)), Ok((ciphers, of_ciphers)), Ok(clients)) => {
             of_versions.iter().chain(&of_ciphers).for_each(|warning| warn(label, warning));
             let certificates = tls.certificates.iter().map(|one| CertificateFiles {
                 certificate: one.certificate.clone(),
@@ -247,11 +262,11 @@ fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<St
             Ok(TlsFiles {
                 certificates: certificates.collect(),
                 default_domain: settings.default_domain.clone(),
-                settings: Settings { versions, ciphers },
+                settings: Settings { versions, ciphers, clients },
             })
         }
-        (versions, ciphers) => {
-            let errors = [versions.err(), ciphers.err()].into_iter().flatten();
+        (versions, ciphers, clients) => {
+            let errors = [versions.err(), ciphers.err(), clients.err()].into_iter().flatten();
             Err(errors.map(|error| format!("the secure listener {label} cannot start: {error}")).collect())
         }
     }

@@ -10,7 +10,8 @@ mod load;
 mod master;
 mod trouble;
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ use lampyris_engine::{Config, Endpoint, WorkerMessage};
 use lampyris_s2s::{Key, LinkId, News};
 use lampyris_tls::Secured;
 use lampyris_tls::store::CertificateFiles;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, watch};
 
 use crate::net::post::{Letter, Outside};
@@ -29,6 +31,8 @@ use crate::{Count, Counters, StartError, TlsFiles};
 
 /// News that wait for the link; what does not fit ends it, and everything is told anew with the next one.
 const NEWS_AT_MOST: usize = 16_384;
+/// Connections that wait for `accept`; the system clamps it to its own limit.
+const BACKLOG: i32 = 128;
 /// How soon a letter that did not fit in the inbox of worker 0 is tried again.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -274,8 +278,13 @@ fn bind_listener(listener: &S2sListener) -> Result<Vec<(SocketAddr, TcpListener)
     for ip in addresses {
         let address = SocketAddr::new(ip, port);
         let failed = |source| StartError::S2sBind { label: listener.label.clone(), address, source };
-        let socket = TcpListener::bind(address).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
+        let bound = bind_address(address);
+        // A machine without IPv6 is no reason to do without the rest.
+        if bound.as_ref().is_err_and(|_| ip.is_ipv6() && !sockets.is_empty() && listener.bind.len() > 1) {
+            tracing::debug!(listener = %listener.label, %address, "this machine does not have this address family");
+            continue;
+        }
+        let socket = bound.map_err(failed)?;
         let real = socket.local_addr().map_err(failed)?;
         port = real.port();
         if listener.tls.is_none() && !is_private(ip) {
@@ -290,6 +299,18 @@ fn bind_listener(listener: &S2sListener) -> Result<Vec<(SocketAddr, TcpListener)
     Ok(sockets)
 }
 
+fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 /// Where it listens. Without TLS a wildcard stands for the loopback and private addresses of the machine.
 fn addresses(listener: &S2sListener) -> Vec<IpAddr> {
     let mut addresses = Vec::new();
@@ -298,9 +319,10 @@ fn addresses(listener: &S2sListener) -> Vec<IpAddr> {
             addresses.push(*ip);
             continue;
         }
-        let own = crate::interface_addresses();
+        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+        let own = loopback.into_iter().chain(crate::interface_addresses());
         let fits = |own: &IpAddr| own.is_ipv4() == ip.is_ipv4() && is_private(*own);
-        addresses.extend(own.into_iter().filter(fits));
+        addresses.extend(own.filter(fits));
     }
     addresses.dedup();
     addresses
