@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::{CodecError, LENGTH_BYTES, MAJOR, MINOR, write_ping};
-use crate::{Config, HANDSHAKE_TIMEOUT, MAX_FRAME_BYTES, MAX_HANDSHAKE_BYTES};
+use crate::{Config, HANDSHAKE_TIMEOUT, MAX_FRAME_BYTES, MAX_HANDSHAKE_BYTES, PING_INTERVAL_AT_MOST, PINGS_MISSING};
 
 /// Why a link ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,8 @@ pub(crate) struct Channel {
     opened: Duration,
     last_sent: Duration,
     last_received: Duration,
+    /// Silence of the other end after which the link is lost.
+    silence: Duration,
     /// Whether the handshake is over.
     pub(crate) is_up: bool,
 }
@@ -80,8 +82,14 @@ impl Channel {
             opened: now,
             last_sent: now,
             last_received: now,
+            silence: HANDSHAKE_TIMEOUT,
             is_up: false,
         }
+    }
+
+    /// The other end is silent for so long at most.
+    pub(crate) fn expect_pings(&mut self, own: Duration, other: Duration) {
+        self.silence = own.max(other.min(PING_INTERVAL_AT_MOST)).saturating_mul(PINGS_MISSING);
     }
 
     pub(crate) fn receive(&mut self, now: Duration, input: &[u8]) {
@@ -125,7 +133,7 @@ impl Channel {
 
     pub(crate) fn next_timeout(&self, config: &Config) -> Duration {
         if self.is_up {
-            (self.last_sent + config.ping_interval).min(self.last_received + config.silence)
+            (self.last_sent + config.ping_interval).min(self.last_received + self.silence)
         } else {
             self.opened + HANDSHAKE_TIMEOUT
         }
@@ -137,8 +145,8 @@ impl Channel {
             let over = now >= self.opened + HANDSHAKE_TIMEOUT;
             return if over { Err(LinkError::HandshakeTimeout) } else { Ok(()) };
         }
-        if now >= self.last_received + config.silence {
-            return Err(LinkError::Silent(config.silence));
+        if now >= self.last_received + self.silence {
+            return Err(LinkError::Silent(self.silence));
         }
         if now >= self.last_sent + config.ping_interval {
             write_ping(self.writing(now));

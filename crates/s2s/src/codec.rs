@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lampyris_realtime::report::RoomReport;
 use lampyris_realtime::room::request::RoomFlags;
@@ -9,7 +10,7 @@ use lampyris_wire::{Hashtable, Limits, Protocol, Value};
 
 use crate::message::{Addresses, Identity, MAX_NAME_BYTES, News, Registration, State, Status};
 use crate::proof::PROOF_BYTES;
-use crate::{MAX_FRAME_BYTES, NONCE_BYTES};
+use crate::{Config, MAX_FRAME_BYTES, NONCE_BYTES};
 
 const MAGIC: [u8; 4] = *b"LS2S";
 /// Ends of different ones cannot talk.
@@ -98,11 +99,13 @@ pub(crate) struct Hello {
     pub(crate) major: u8,
     pub(crate) minor: u8,
     pub(crate) nonce: [u8; NONCE_BYTES],
+    /// How often this end pings.
+    pub(crate) ping_interval: Duration,
 }
 
 impl Hello {
-    pub(crate) fn new(nonce: [u8; NONCE_BYTES]) -> Self {
-        Self { major: MAJOR, minor: MINOR, nonce }
+    pub(crate) fn new(nonce: [u8; NONCE_BYTES], config: &Config) -> Self {
+        Self { major: MAJOR, minor: MINOR, nonce, ping_interval: config.ping_interval }
     }
 
     /// Whether the ends understand each other.
@@ -220,11 +223,13 @@ pub(crate) fn write_challenge(out: &mut Vec<u8>, hello: &Hello) {
 }
 
 fn hello_frame(out: &mut Vec<u8>, kind: u8, hello: &Hello) {
-    const LENGTH: u8 = 1 + 4 + 2 + 32;
+    const LENGTH: u8 = 1 + 4 + 2 + 32 + 4;
+    let ping_ms = u32::try_from(hello.ping_interval.as_millis()).unwrap_or(u32::MAX);
     out.extend_from_slice(&[0, 0, 0, LENGTH, kind]);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[hello.major, hello.minor]);
     out.extend_from_slice(&hello.nonce);
+    out.extend_from_slice(&ping_ms.to_be_bytes());
 }
 
 /// The bytes of a registration, which the proof covers.
@@ -483,7 +488,9 @@ impl<'a> Reader<'a> {
         if magic != MAGIC {
             return Err(unexpected("a link between servers", "something else"));
         }
-        Ok(Hello { major: self.u8("a version")?, minor: self.u8("a version")?, nonce: self.array("a nonce")? })
+        let (major, minor, nonce) = (self.u8("a version")?, self.u8("a version")?, self.array("a nonce")?);
+        let ping_interval = Duration::from_millis(self.u32("a time between pings")?.into());
+        Ok(Hello { major, minor, nonce, ping_interval })
     }
 
     fn registration(&mut self) -> Result<Registration> {

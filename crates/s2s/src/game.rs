@@ -52,7 +52,7 @@ impl GameEnd {
     #[must_use]
     pub fn new(now: Duration, config: Arc<Config>, registration: Registration, nonce: [u8; NONCE_BYTES]) -> Self {
         let mut channel = Channel::new(now);
-        codec::write_hello(channel.writing(now), &Hello::new(nonce));
+        codec::write_hello(channel.writing(now), &Hello::new(nonce, &config));
         let (phase, events) = (Phase::Calling { nonce }, VecDeque::new());
         Self { config, channel, phase, registration, events, unsaid: 0 }
     }
@@ -106,6 +106,7 @@ impl GameEnd {
         let registration = codec::registration_bytes(&self.registration)?;
         let proof = self.config.key.of_game(&nonces, &registration);
         codec::write_register(self.channel.writing(now), &proof, &registration)?;
+        self.channel.expect_pings(self.config.ping_interval, hello.ping_interval);
         self.phase = Phase::Registering { nonces, later: hello.minor > MINOR };
         Ok(())
     }

@@ -14,8 +14,8 @@
 //!
 //! | kind | from | name | fields |
 //! | --- | --- | --- | --- |
-//! | 1 | game | Hello | `LS2S`, major, minor, nonce of 32 bytes |
-//! | 2 | Master | Challenge | `LS2S`, major, minor, nonce of 32 bytes |
+//! | 1 | game | Hello | `LS2S`, major, minor, nonce of 32 bytes, time between pings in ms |
+//! | 2 | Master | Challenge | `LS2S`, major, minor, nonce of 32 bytes, time between pings in ms |
 //! | 3 | game | Register | proof of 32 bytes, identity, name, addresses, priority, status |
 //! | 4 | Master | Welcome | proof of 32 bytes |
 //! | 5 | game | Reports | rooms' names and what changed in them, in order |
@@ -68,6 +68,10 @@ pub const NONCE_BYTES: usize = 32;
 pub const MAX_FRAME_BYTES: usize = 4 << 20;
 /// Largest frame before that.
 pub const MAX_HANDSHAKE_BYTES: usize = 4 << 10;
+/// Pings that may be missing before a link is lost.
+const PINGS_MISSING: u32 = 4;
+/// An end that pings more rarely is not waited for.
+const PING_INTERVAL_AT_MOST: Duration = Duration::from_secs(60);
 /// Time for a link to come up.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -76,19 +80,6 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Config {
     /// Knowing it lets a game server in.
     pub key: Key,
-    /// Silence of our own after which we ping.
+    /// Silence of our own after which we ping. The link is lost when four pings of the slower end did not come.
     pub ping_interval: Duration,
-    /// Silence of the other end after which the link is lost.
-    pub silence: Duration,
-}
-
-impl Config {
-    /// Pings a link is silent for before it is lost.
-    const PINGS: u32 = 4;
-
-    /// A configuration that gives a link up after four pings did not come.
-    #[must_use]
-    pub fn new(key: Key, ping_interval: Duration) -> Self {
-        Self { key, ping_interval, silence: ping_interval.saturating_mul(Self::PINGS) }
-    }
 }

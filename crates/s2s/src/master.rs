@@ -111,11 +111,12 @@ impl MasterEnd {
 
     fn greeted(&mut self, now: Duration, hello: &Hello) -> Result<(), LinkError> {
         // The challenge goes out in any case: it tells the other end our version.
-        codec::write_challenge(self.channel.writing(now), &Hello::new(self.nonce));
+        codec::write_challenge(self.channel.writing(now), &Hello::new(self.nonce, &self.config));
         if !hello.is_compatible() {
             return Err(LinkError::Version { major: hello.major, minor: hello.minor });
         }
         let nonces = Nonces { game: hello.nonce, master: self.nonce };
+        self.channel.expect_pings(self.config.ping_interval, hello.ping_interval);
         self.phase = Phase::Challenged { nonces, later: hello.minor > MINOR };
         Ok(())
     }

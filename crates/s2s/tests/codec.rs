@@ -149,7 +149,7 @@ fn many_reports_go_in_several_frames_and_one_that_is_too_long_is_left_out() {
 #[test]
 fn frames_have_a_length_that_is_small_before_registration() {
     let length = |bytes: usize| u32::try_from(bytes).unwrap().to_be_bytes();
-    let config = || Arc::new(Config::new(key(b"secret"), Duration::from_secs(2)));
+    let config = || Arc::new(Config { key: key(b"secret"), ping_interval: Duration::from_secs(2) });
     for (found, over) in [(MAX_HANDSHAKE_BYTES, false), (MAX_HANDSHAKE_BYTES + 1, true), (0, true)] {
         let mut master = MasterEnd::new(NOW, config(), [1; 32]);
         master.receive(NOW, &length(found));

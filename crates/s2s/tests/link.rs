@@ -111,6 +111,20 @@ fn pings_keep_a_silent_link_up_and_four_missing_ones_end_it() {
 }
 
 #[test]
+fn an_end_that_pings_more_rarely_is_waited_for() {
+    let (often, rarely) = (Duration::from_millis(100), Duration::from_secs(5));
+    let mut pair = Pair::pinging(NOW, often, rarely).into_up(NOW);
+    let mut now = NOW;
+    while now < NOW + 3 * rarely {
+        now += often;
+        pair.game.handle_timeout(now);
+        pair.master.handle_timeout(now);
+        pair.carry(now);
+    }
+    assert_eq!((pair.master.poll_event(), pair.game.poll_event()), (None, None));
+}
+
+#[test]
 fn a_game_server_that_stops_says_so_and_is_told_goodbye() {
     let mut pair = Pair::up(NOW);
     pair.game.tell(NOW, &News::Leaving);

@@ -46,9 +46,19 @@ impl Pair {
         Self::with(now, b"secret", b"secret")
     }
 
+    /// Ends that ping so often.
+    pub(crate) fn pinging(now: Duration, game: Duration, master: Duration) -> Self {
+        let config = |ping_interval| Arc::new(Config { key: key(b"secret"), ping_interval });
+        Self {
+            game: GameEnd::new(now, config(game), registration(1), [1; 32]),
+            master: MasterEnd::new(now, config(master), [2; 32]),
+            piece: usize::MAX,
+        }
+    }
+
     /// Ends with these secrets.
     pub(crate) fn with(now: Duration, game: &[u8], master: &[u8]) -> Self {
-        let config = |secret: &[u8]| Arc::new(Config::new(key(secret), PING));
+        let config = |secret: &[u8]| Arc::new(Config { key: key(secret), ping_interval: PING });
         Self {
             game: GameEnd::new(now, config(game), registration(1), [1; 32]),
             master: MasterEnd::new(now, config(master), [2; 32]),
@@ -58,7 +68,11 @@ impl Pair {
 
     /// A link that is up.
     pub(crate) fn up(now: Duration) -> Self {
-        let mut pair = Self::new(now);
+        Self::new(now).into_up(now)
+    }
+
+    pub(crate) fn into_up(self, now: Duration) -> Self {
+        let mut pair = self;
         pair.carry(now);
         let asked = pair.master.poll_event();
         assert_eq!(asked, Some(MasterEvent::Registering(Box::new(registration(1)))));

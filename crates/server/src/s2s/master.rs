@@ -131,12 +131,12 @@ impl Hub {
         let opened = timeout(HANDSHAKE_TIMEOUT, open(&door, socket)).await;
         let carrier = opened.unwrap_or_else(|_| Err(Trouble::new("the handshake took too long")));
         match carrier {
-            Ok(carrier) => self.run(link, carrier, remote, pending).await,
+            Ok(carrier) => self.run(link, carrier, (&door.label, remote), pending).await,
             Err(trouble) => self.refused(&door.label, remote, &trouble),
         }
     }
 
-    async fn run(&self, link: LinkId, mut carrier: Carrier, remote: SocketAddr, pending: Pending<'_>) {
+    async fn run(&self, link: LinkId, mut carrier: Carrier, from: (&str, SocketAddr), pending: Pending<'_>) {
         let mut nonce = [0; lampyris_s2s::NONCE_BYTES];
         if let Err(error) = getrandom::fill(&mut nonce) {
             return tracing::error!(%error, "the system gave no random bytes");
@@ -155,7 +155,7 @@ impl Hub {
                 Err(trouble) => break trouble,
             }
         };
-        self.over(link, up.name.as_deref(), remote, &trouble).await;
+        self.over(link, up.name.as_deref(), from, &trouble).await;
         carrier.finish(&mut end, FINISH).await;
     }
 
@@ -206,8 +206,8 @@ impl Hub {
         state.registry.closed(link)
     }
 
-    async fn over(&self, link: LinkId, name: Option<&str>, remote: SocketAddr, trouble: &Trouble) {
-        let Some(name) = name else { return self.refused("", remote, trouble) };
+    async fn over(&self, link: LinkId, name: Option<&str>, (label, remote): (&str, SocketAddr), trouble: &Trouble) {
+        let Some(name) = name else { return self.refused(label, remote, trouble) };
         self.shared.counters.down.increment();
         if self.closed(link) {
             tracing::warn!(name, %remote, "lost a game server: {trouble}");

@@ -229,7 +229,7 @@ impl Links {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
         let (stop, stopped) = watch::channel(false);
         let counters = Arc::<LinkCounters>::default();
-        let config = Arc::new(lampyris_s2s::Config::new(node.key.clone(), options.ping_interval));
+        let config = Arc::new(lampyris_s2s::Config { key: node.key.clone(), ping_interval: options.ping_interval });
         let shared = Shared { config, node, worker: ToWorker(worker), counters: Arc::clone(&counters), stop: stopped };
         let (news, received) = mpsc::channel(NEWS_AT_MOST);
         let to_master = ToMaster { news, overflowed: Arc::default() };
