@@ -12,10 +12,12 @@ pub(crate) struct Need {
     package: &'static str,
 }
 
+pub(crate) const CERTUTIL: Need = Need { probe: &["sh", "-c", "command -v certutil"], package: "libnss3-tools" };
 pub(crate) const CHROMIUM: Need = Need { probe: &["chromium", "--version"], package: "chromium" };
 pub(crate) const NODE: Need = Need { probe: &["node", "--version"], package: "nodejs" };
 pub(crate) const NPM: Need = Need { probe: &["npm", "--version"], package: "npm" };
 pub(crate) const OPENSSL: Need = Need { probe: &["openssl", "version"], package: "openssl" };
+pub(crate) const PEBBLE: Need = Need { probe: &["pebble", "-help"], package: "pebble" };
 pub(crate) const PYTHON: Need = Need { probe: &["python3", "--version"], package: "python3" };
 pub(crate) const PYTHON_VENV: Need =
     Need { probe: &["python3", "-c", "import ensurepip, venv"], package: "python3-venv" };

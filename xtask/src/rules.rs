@@ -35,7 +35,7 @@ pub(crate) fn run(root: &Path) -> Result<Tally> {
         ("every TLS requirement names the tests that prove it", requirements::unproven(&files)),
         ("lock files name the public registries only", dependencies::foreign_registries(&files)),
         ("every dependency is used", dependencies::unused(&metadata, &files)?),
-        ("every licence is one that we can ship", dependencies::licences(&metadata)?),
+        ("every licence is one that we can ship", dependencies::licences(root)?),
         ("only one cryptographic library is linked", dependencies::forbidden(root)?),
     ] {
         println!("{} {rule}", if findings.is_empty() { "ok    " } else { "FAILED" });

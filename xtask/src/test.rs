@@ -97,6 +97,7 @@ fn doc(root: &Path) -> Result<Tally> {
 }
 
 fn rust(root: &Path) -> Result<Tally> {
+    machine::ensure(&[machine::CERTUTIL, machine::OPENSSL, machine::PEBBLE])?;
     let mut test = cargo(root, &["test", "--locked", "--quiet", "--workspace", "--no-fail-fast"]);
     suite::counted(&mut test, suite::cargo_summary)
 }
@@ -125,7 +126,7 @@ fn client(root: &Path) -> Result<Tally> {
 }
 
 fn conformance(root: &Path) -> Result<Tally> {
-    machine::ensure(&[machine::NODE, machine::NPM, machine::CHROMIUM, machine::OPENSSL])?;
+    machine::ensure(&[machine::NODE, machine::NPM, machine::CHROMIUM, machine::CERTUTIL, machine::OPENSSL])?;
     let folder = root.join("conformance/js");
     machine::npm_ci(&folder)?;
     let mut test = Command::new("npm");

@@ -42,6 +42,11 @@ export async function launchTrusting(home, caFile) {
   await mkdir(path.join(home, '.pki', 'nssdb'), { recursive: true });
   await run('certutil', ['-d', store, '-N', '--empty-password']);
   await run('certutil', ['-d', store, '-A', '-t', 'C,,', '-n', 'conformance CA', '-i', caFile]);
+  return launchAtHome(home);
+}
+
+/** Launches Chromium with the home of a user, whose store of certificates is below it. */
+export async function launchAtHome(home) {
   return chromium.launch({
     executablePath: CHROMIUM,
     args: [...QUIET_FLAGS, '--host-resolver-rules=MAP *.photon.test 127.0.0.1'],

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const BINARY = path.resolve(
+export const BINARY = path.resolve(
   process.env.LAMPYRIS_BIN ?? fileURLToPath(new URL('../../../target/release/lampyris', import.meta.url)),
 );
 const NAME_SERVER_PORT = { ws: 9093, wss: 19093 };

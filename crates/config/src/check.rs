@@ -71,6 +71,8 @@ pub(crate) struct Check<'e> {
     findings: Vec<Raw>,
     untold: Option<(usize, Severity)>,
     pub(crate) effective: Vec<Effective>,
+    /// Files that the server makes itself, so that they need not be there.
+    pub(crate) made_here: Vec<PathBuf>,
     /// `[NAME]` macros of the place that is being read.
     pub(crate) macros: Vec<(&'static str, String)>,
 }
@@ -84,6 +86,7 @@ impl<'e> Check<'e> {
             findings: Vec::new(),
             untold: None,
             effective: Vec::new(),
+            made_here: Vec::new(),
             macros: Vec::new(),
         }
     }
@@ -140,8 +143,9 @@ impl<'e> Check<'e> {
         self.effective.push(Effective { setting, value: "no effect".to_owned(), origin });
     }
 
+    /// Whether a file is there, or will be before it is needed.
     pub(crate) fn exists(&self, path: &Path) -> bool {
-        (self.environment.read)(path).is_ok()
+        self.made_here.iter().any(|made| made == path) || (self.environment.read)(path).is_ok()
     }
 
     /// Reads and decodes a file; what is wrong with its bytes is told. `Ok(None)` if there is no such file.

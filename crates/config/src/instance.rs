@@ -1,5 +1,6 @@
 //! `PhotonServer.config`: the instance and what it is made of.
 
+use crate::acme::{self, Acme};
 use crate::application::{Application, Applications};
 use crate::check::{Check, Told, attributes};
 use crate::listener::{self, Listener, SecurePort};
@@ -109,6 +110,8 @@ pub struct Instance {
     pub s2s: S2s,
     /// The roles it plays.
     pub applications: Applications,
+    /// Present if certificates come from an authority.
+    pub acme: Option<Acme>,
 }
 
 impl Instance {
@@ -184,7 +187,7 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
     let settings = read_settings(check, element);
     let mut known: Vec<&str> = listener::GROUPS.iter().flat_map(|group| [group.list, group.item]).collect();
     known.extend(IRRELEVANT_ELEMENTS);
-    known.extend(["Applications", "SecurePorts", "S2S", "WebSocketS2S", "ConfigServer"]);
+    known.extend(["Applications", "SecurePorts", "S2S", "WebSocketS2S", "ConfigServer", "Acme"]);
     check.unknown_children(element, &known);
     for irrelevant in IRRELEVANT_ELEMENTS.iter().flat_map(|name| element.children(name)) {
         check.ignored(format!("<{}>", irrelevant.name.text), &irrelevant.name.span);
@@ -193,11 +196,12 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
         check.warn(&server.name.span, "<ConfigServer> has no effect: this server has no telnet menu");
     }
     let s2s = s2s::read(check, element);
+    let acme = acme::read(check, element);
     let listeners = listener::read_all(check, element, &name, &s2s.defaults);
     let secure_ports = listener::secure_ports(check, element);
     let applications = crate::application::read(check, element);
     applications.check_listeners(check, &listeners);
-    Instance { name, settings, listeners, secure_ports, s2s, applications }
+    Instance { name, settings, listeners, secure_ports, s2s, applications, acme }
 }
 
 fn read_settings(check: &mut Check<'_>, element: &Element) -> InstanceSettings {

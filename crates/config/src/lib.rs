@@ -5,12 +5,13 @@
 //!
 //! | file | module |
 //! | --- | --- |
-//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `s2s`, `application` |
+//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `acme`, `s2s`, `application` |
 //! | `Nameserver.xml.config`, `Master.xml.config`, `GameServer.xml.config` | `role`, `role_settings` |
 //! | `Nameserver.json` | `region` |
 //!
 //! Files are read through one function, so that a check needs no disk.
 
+mod acme;
 mod application;
 mod check;
 mod effect;
@@ -32,6 +33,7 @@ mod xml;
 
 use std::path::Path;
 
+pub use acme::{Acme, AcmeSettings};
 pub use application::{Application, ApplicationSettings, Applications, ApplicationsSettings, Role};
 pub use check::{Effective, Environment, File, MAX_FINDINGS, Origin};
 pub use effect::not_in_effect;
@@ -54,8 +56,8 @@ pub use settings::{Key, Reload};
 pub use source::{MAX_FILE_BYTES, Place};
 pub use tls::{Certificate, CertificateSettings, Tls, TlsSettings};
 pub use value::{
-    ClientCertificate, EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Networks, Port, ProxyProtocol,
-    Seconds, Secret, Time, TlsVersion, Value,
+    AcmeChallenge, ClientCertificate, EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Networks, Port,
+    ProxyProtocol, Seconds, Secret, Time, TlsVersion, Value,
 };
 
 use crate::check::{Check, Told};
@@ -116,7 +118,8 @@ fn read_config(check: &mut Check<'_>, path: &Path, options: LoadOptions<'_>) -> 
     };
     let root = check.parse_xml(file)?;
     let element = instance::choose(check, &root, options.instance)?;
-    let instance = instance::read(check, element);
+    let mut instance = instance::read(check, element);
     let roles = role::read(check, &instance);
+    acme::complete(check, &mut instance, &roles);
     Ok(Config { instance, name_server: roles.name_server, master: roles.master, game_server: roles.game_server })
 }

@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::{
-    ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings, CustomAuth,
-    GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
-    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, S2sSettings, TcpSettings, TlsSettings, WebRpc,
-    not_in_effect,
+    AcmeSettings, ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings,
+    CustomAuth, GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
+    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, S2sSettings, TcpSettings, TlsSettings, WebRpc, not_in_effect,
 };
 
 /// The reference of settings as Markdown.
@@ -21,6 +20,7 @@ pub fn reference() -> String {
         ("PhotonServer.config: TLS of every listener but UDP", "HTTPListener", TlsSettings::keys()),
         ("PhotonServer.config: `ServerCertificate`", "ServerCertificate", CertificateSettings::keys()),
         ("PhotonServer.config: `S2S`, `WebSocketS2S`", "S2S", S2sSettings::keys()),
+        ("PhotonServer.config: `Acme`", "Acme", AcmeSettings::keys()),
         ("PhotonServer.config: `Applications`", "Applications", ApplicationsSettings::keys()),
         ("PhotonServer.config: `Application`", "Application", ApplicationSettings::keys()),
         ("Files of all roles: tokens", "Master", Authentication::keys()),

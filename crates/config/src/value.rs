@@ -292,6 +292,39 @@ impl Value for TlsVersion {
     }
 }
 
+/// How a name is proven to an authority of certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcmeChallenge {
+    /// A text on an HTTP port.
+    Http01,
+    /// A certificate in a TLS handshake.
+    TlsAlpn01,
+    /// A record in the DNS.
+    Dns01,
+}
+
+impl Value for AcmeChallenge {
+    const EXPECTED: &'static str = "http-01, tls-alpn-01 or dns-01";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "http-01" => Self::Http01,
+            "tls-alpn-01" => Self::TlsAlpn01,
+            "dns-01" => Self::Dns01,
+            _ => return None,
+        })
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Http01 => "http-01",
+            Self::TlsAlpn01 => "tls-alpn-01",
+            Self::Dns01 => "dns-01",
+        }
+        .to_owned()
+    }
+}
+
 /// Whether proxies tell the client's address in front of everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyProtocol {

@@ -1,7 +1,9 @@
 //! What a node is told at start.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -271,6 +273,12 @@ pub struct Asset {
     pub body: Bytes,
 }
 
+/// Answers for an authority of certificates that asks by plain HTTP whether a name leads here.
+pub trait Challenges: fmt::Debug + Send + Sync {
+    /// The answer to a request for a path; `None` = it is no such question, or not one of now.
+    fn answer(&self, path: &str) -> Option<Arc<str>>;
+}
+
 /// What a node is told at start; shared by its workers.
 #[derive(Debug)]
 pub struct Config {
@@ -298,6 +306,8 @@ pub struct Config {
     pub udp: udp::Config,
     /// Files served over plain HTTP on the WebSocket ports, by path.
     pub assets: HashMap<String, Asset>,
+    /// Answers for an authority of certificates, ahead of every route.
+    pub challenges: Option<Arc<dyn Challenges>>,
     /// Limits.
     pub limits: Limits,
 }

@@ -536,6 +536,7 @@ mod tests {
             udp_secret: [2; 32],
             udp: UdpConfig::SERVER,
             assets: HashMap::new(),
+            challenges: None,
             limits: Limits::default(),
         };
         Worker::new(WorkerId(0), Arc::new(config), [3; 32]).unwrap()

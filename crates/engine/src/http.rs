@@ -1,4 +1,5 @@
-//! Plain HTTP on the WebSocket ports: the demo page, and the answer to region pings of WebGL clients.
+//! Plain HTTP on the WebSocket ports: the demo page, the answer to region pings of WebGL clients, and to questions of
+//! authorities of certificates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ const ANY_ORIGIN: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
+/// What the answer to a challenge is (RFC 8555, section 8.3).
+const OCTETS: &str = "application/octet-stream";
+
 const NOT_FOUND: &str = "Nothing here. Game clients connect by WebSocket: ws:// on this port, or wss:// if the port is \
                          a secure one.\n";
 
@@ -33,8 +37,11 @@ impl Worker {
         let route = config.listeners.get(connection.listener.0).and_then(|listener| listener.route(path));
         let out = &mut connection.out.buffer;
         if let Link::Ws(link) = &mut connection.link {
+            let answer = config.challenges.as_ref().and_then(|challenges| challenges.answer(&request.path));
             let is_ping = PING_ROUTES.iter().any(|ping| path.eq_ignore_ascii_case(ping));
-            if is_ping || route.is_some_and(|route| route.answers_probes) {
+            if let Some(answer) = answer {
+                link.respond_http(200, OCTETS, &[], answer.as_bytes(), out);
+            } else if is_ping || route.is_some_and(|route| route.answers_probes) {
                 link.respond_http(200, PLAIN_TEXT, &[ANY_ORIGIN], b"pong\n", out);
             } else if let Some(asset) = asset {
                 link.respond_http(200, asset.content_type, &[], &asset.body, out);

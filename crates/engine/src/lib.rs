@@ -43,8 +43,8 @@ mod worker;
 
 pub use address::{Addresses, Endpoint, Host, HostName, Ports, Region};
 pub use config::{
-    Application, Applications, Asset, Choice, Config, GameConfig, Limits, ListenerConfig, ListenerId, ListenerLimits,
-    MasterConfig, MessageRates, NameServerConfig, OperationRate, Role, Route, Service,
+    Application, Applications, Asset, Challenges, Choice, Config, GameConfig, Limits, ListenerConfig, ListenerId,
+    ListenerLimits, MasterConfig, MessageRates, NameServerConfig, OperationRate, Role, Route, Service,
 };
 pub use game_servers::GameServerEvent;
 pub use lampyris_realtime::codes::operation;

@@ -102,6 +102,11 @@ impl Banner<'_> {
 
     fn javascript(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.title(f, "Photon JavaScript (application id: any text)")?;
+        let regions = match &self.options.addresses {
+            Addresses::OfListeners { .. } => &[],
+            Addresses::Told(told) => told.regions.as_slice(),
+        };
+        let region = regions.first().and_then(|region| region.code.as_deref()).unwrap_or("any");
         for (transport, protocol) in [(Transport::Ws, "Ws"), (Transport::Wss, "Wss")] {
             let Some(port) = self.name_server_port(transport) else { continue };
             let (scheme, host) = (transport.name(), self.web_host());
@@ -111,7 +116,7 @@ impl Banner<'_> {
             )?;
             writeln!(
                 f,
-                "    .setNameServerAddress(\"{scheme}://{host}:{port}\"), then .connectToRegionMaster(\"any\")"
+                "    .setNameServerAddress(\"{scheme}://{host}:{port}\"), then .connectToRegionMaster(\"{region}\")"
             )?;
         }
         Ok(())

@@ -7,7 +7,10 @@ use std::thread::available_parallelism;
 use clap::{Args, Parser, Subcommand};
 use lampyris_server::{Addresses, HostName, Options, StartError, default_listeners};
 
+use crate::acme_args::AcmeArgs;
 use crate::configured::{self, Files};
+
+use crate::cert;
 
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
@@ -31,6 +34,9 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
+    /// Make, judge, trust and convert certificates
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// Print the version
     Version,
 }
@@ -102,6 +108,9 @@ pub(crate) struct RunArgs {
     #[arg(long, hide = true, conflicts_with_all = ["port_offset", "web_ports"])]
     free_ports: bool,
 
+    #[command(flatten)]
+    acme: AcmeArgs,
+
     /// What to log: error, warn, info, debug, trace, or a list like info,lampyris_engine=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "LAMPYRIS_LOG")]
     pub(crate) log: String,
@@ -125,7 +134,9 @@ impl RunArgs {
             }
         }
         let addresses = Addresses::OfListeners { public_ip: self.public_ip, public_host: self.public_host.clone() };
-        Ok(Options { addresses, workers: self.workers(), ..Options::new(self.state_dir()?, listeners) })
+        let state_dir = self.state_dir()?;
+        let acme = self.acme.settings(&state_dir);
+        Ok(Options { addresses, acme, workers: self.workers(), ..Options::new(state_dir, listeners) })
     }
 
     fn workers(&self) -> u16 {
@@ -134,11 +145,7 @@ impl RunArgs {
     }
 
     fn state_dir(&self) -> Result<PathBuf, Error> {
-        let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let state_dir = self.state_dir.clone().or_else(|| {
-            default_state_dir(rustix::process::geteuid().is_root(), env_path("XDG_STATE_HOME"), env_path("HOME"))
-        });
-        state_dir.ok_or(Error::NoStateDir)
+        state_dir(self.state_dir.as_ref())
     }
 }
 
@@ -164,6 +171,14 @@ impl std::fmt::Display for Error {
             Self::Start(error) => error.fmt(f),
         }
     }
+}
+
+/// The folder for certificates and secrets.
+pub(crate) fn state_dir(given: Option<&PathBuf>) -> Result<PathBuf, Error> {
+    let env_path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let is_root = rustix::process::geteuid().is_root();
+    let default = || default_state_dir(is_root, env_path("XDG_STATE_HOME"), env_path("HOME"));
+    given.cloned().or_else(default).ok_or(Error::NoStateDir)
 }
 
 /// The system's folder for root, else the user's own.

@@ -1,5 +1,6 @@
 //! From an operator's files to what the server is told.
 
+mod authority;
 mod endpoints;
 mod listeners;
 mod roles;
@@ -36,7 +37,8 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
     };
     tell(&loaded);
     let applications = applications(config);
-    let folder = files.config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        files.config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut errors = Vec::new();
     let listeners = listeners::read(config, &applications, folder, &mut errors);
     let addresses = endpoints::read(config, &mut errors);
@@ -60,6 +62,7 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
         master: roles::master(config),
         game: roles::game(config),
         token_secret,
+        acme: config.instance.acme.as_ref().map(authority::read),
         workers,
         limits: Limits {
             rates: MessageRates { messages: settings.message_rate, bytes: settings.message_data_rate },
@@ -139,6 +142,3 @@ fn udp(config: &Config) -> UdpConfig {
 fn bytes(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,9 @@
 //!
 //! Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong usage or not started.
 
+mod acme_args;
 mod banner;
+mod cert;
 mod check_config;
 mod cli;
 mod configured;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::Cert(command)) => cert::run(&command),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
     }
@@ -63,6 +66,10 @@ fn say(line: &str) {
     let mut stdout = stdout();
     // A closed pipe is the reader's choice.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+fn warn(text: &str) {
+    let _ = writeln!(stderr(), "warning: {text}");
 }
 
 fn fail(code: u8, error: &str) -> ExitCode {

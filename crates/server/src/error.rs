@@ -113,6 +113,9 @@ pub enum StartError {
         /// Its length.
         length: usize,
     },
+    /// Certificates cannot be asked for as configured.
+    #[error("cannot fetch certificates: {0}")]
+    Acme(#[from] lampyris_acme::AcmeError),
     /// No usable certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -4,6 +4,7 @@
 //! beside them a small control plane waits for signals and for workers that fail. Workers share nothing: connections
 //! and messages that change worker go through bounded channels.
 
+mod acme;
 mod addresses;
 mod assets;
 mod counters;
@@ -19,6 +20,7 @@ mod state;
 pub use counters::{Count, Counters, Level};
 pub use error::{RunError, StartError};
 pub use host::{host_name, interface_addresses, outgoing_ipv4};
+pub use lampyris_acme as certificates;
 pub use lampyris_engine as engine;
 pub use lampyris_engine::{HostName, Limits, ListenerConfig, Proxies, Role, Transport};
 pub use lampyris_tls::store::CertificateFiles;

@@ -36,6 +36,8 @@ pub struct Options {
     pub game: GameConfig,
     /// Seals tokens; `None` = a secret of this installation, kept in the state folder.
     pub token_secret: Option<TokenSecret>,
+    /// Certificates from an authority.
+    pub acme: Option<lampyris_acme::Settings>,
     /// Number of worker threads.
     pub workers: u16,
     /// Limits of each worker.
@@ -62,6 +64,7 @@ impl Options {
             master: MasterConfig::default(),
             game: GameConfig::default(),
             token_secret: None,
+            acme: None,
             workers: 1,
             limits: Limits::default(),
             udp: UdpConfig::SERVER,

@@ -9,6 +9,7 @@ use lampyris_tls::store::{CertificateFiles, Plan, PlanError, Serving};
 use lampyris_tls::{
     Certificate, Identity, Origin, PasswordSource, Secured, Settings, StartLog, Store, TlsError, Wanted,
 };
+use rustls::server::ResolvesServerCert;
 
 use crate::net::bind::BoundAddress;
 use crate::{Addresses, HostName, Listener, Options, StartError, Tls, TlsFiles, host};
@@ -40,13 +41,18 @@ impl SecureListeners {
 }
 
 /// Reads every certificate. What is wrong is told of all listeners at once; no listener does without.
-pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
+///
+/// With `challenges` every listener answers an authority that asks in a handshake.
+pub(crate) fn load(
+    options: &Options,
+    challenges: Option<&Arc<dyn ResolvesServerCert>>,
+) -> Result<SecureListeners, StartError> {
     let is_own = |listener: &Listener| matches!(listener.tls, Some(Tls::Own));
     let own = options.listeners.iter().any(is_own).then(|| load_own(options)).transpose()?;
     let (mut plans, mut planned) = (Vec::new(), Vec::new());
     let mut places = Vec::with_capacity(options.listeners.len());
     for listener in &options.listeners {
-        let plan = listener.tls.as_ref().and_then(|tls| plan(listener, tls, own.as_ref()));
+        let plan = listener.tls.as_ref().and_then(|tls| plan(listener, tls, own.as_ref(), challenges));
         places.push(plan.is_some().then_some(plans.len()));
         if let Some(plan) = plan {
             plans.push(plan);
@@ -57,12 +63,13 @@ pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
     for listener in &options.s2s.listeners {
         s2s_places.push(listener.tls.is_some().then_some(plans.len()));
         if let Some(files) = &listener.tls {
-            plans.push(of_files(&listener.label, files));
+            plans.push(plan_for_servers(&listener.label, files));
             planned.push((listener.place.as_ref(), &listener.label));
         }
     }
     let told = |errors: Vec<PlanError>| {
-        let of_listener = |error: &PlanError| planned.get(error.index).map(|planned| at(*planned, &error.error));
+        let of_listener =
+            |error: &PlanError| planned.get(error.index).map(|planned| at(*planned, &error.error.to_string()));
         StartError::Listeners(errors.iter().filter_map(of_listener).collect())
     };
     let store = Arc::new(Store::load(plans, options.strict).map_err(told)?);
@@ -70,20 +77,26 @@ pub(crate) fn load(options: &Options) -> Result<SecureListeners, StartError> {
     Ok(SecureListeners { own, store, places, s2s_places })
 }
 
-fn plan(listener: &Listener, tls: &Tls, own: Option<&Certificate>) -> Option<Plan> {
-    let label = listener.node.label.clone();
-    Some(match tls {
+fn plan(
+    listener: &Listener,
+    tls: &Tls,
+    own: Option<&Certificate>,
+    challenges: Option<&Arc<dyn ResolvesServerCert>>,
+) -> Option<Plan> {
+    let (certificates, default_domain, settings) = match tls {
         Tls::Own => {
             let path = own?.server_pem.clone();
             let password = PasswordSource::of_environment();
-            let certificates = vec![CertificateFiles { certificate: path.clone(), key: path, password }];
-            Plan { listener: label, certificates, default_domain: None, settings: Settings::default() }
+            (vec![CertificateFiles { certificate: path.clone(), key: path, password }], None, Settings::default())
         }
-        Tls::Files(files) => of_files(&label, files),
-    })
+        Tls::Files(files) => (files.certificates.clone(), files.default_domain.clone(), files.settings.clone()),
+    };
+    let settings = Settings { challenges: challenges.cloned(), ..settings };
+    Some(Plan { listener: listener.node.label.clone(), certificates, default_domain, settings })
 }
 
-fn of_files(label: &str, files: &TlsFiles) -> Plan {
+/// Game servers are no authority that asks in a handshake.
+fn plan_for_servers(label: &str, files: &TlsFiles) -> Plan {
     Plan {
         listener: label.to_owned(),
         certificates: files.certificates.clone(),
@@ -92,7 +105,7 @@ fn of_files(label: &str, files: &TlsFiles) -> Plan {
     }
 }
 
-fn at((place, label): (Option<&String>, &String), error: &TlsError) -> String {
+fn at((place, label): (Option<&String>, &String), error: &str) -> String {
     let place = place.map_or_else(String::new, |place| format!("{place}: "));
     format!("{place}the secure listener {label} cannot start: {error}")
 }

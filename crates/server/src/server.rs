@@ -4,6 +4,8 @@
 //! Ready -> Draining -> Stopped
 //! ```
 
+use std::convert::Infallible;
+use std::future::{self, Future};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::acme::Authority;
 use crate::net::accept::Door;
 use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
@@ -50,6 +53,7 @@ pub struct Server {
     store: Arc<Store>,
     /// Ends with the server.
     _watch: Watch,
+    authority: Option<Authority>,
     link_addresses: Vec<SocketAddr>,
     links: Option<Links>,
     counters: Vec<Arc<Counters>>,
@@ -73,22 +77,26 @@ impl Server {
         }
         host::raise_file_limit();
         let secrets = load_secrets(&options.state_dir)?;
-        let secure = secure::load(options)?;
+        let authority = Authority::prepare(options)?;
+        let secure = secure::load(options, authority.as_ref().and_then(Authority::certificates).as_ref())?;
         let bound = bind(options)?;
         let links = s2s::bind(&options.s2s, &secure)?;
         secure::log_listeners(options, &bound.addresses, &secure);
-        Self::serve(options, secrets, secure, bound, links)
+        Self::serve(options, secrets, secure, authority, (bound, links))
     }
 
     fn serve(
         options: &Options,
         secrets: Secrets,
         secure: SecureListeners,
-        bound: Bound,
-        links: Vec<s2s::Bound>,
+        authority: Option<Authority>,
+        (bound, links): (Bound, Vec<s2s::Bound>),
     ) -> Result<Self, StartError> {
         let clock = Instant::now();
-        let config = Arc::new(node_config(options, secrets, bound.listeners));
+        let config = Arc::new(Config {
+            challenges: authority.as_ref().map(Authority::challenges),
+            ..node_config(options, secrets, bound.listeners)
+        });
         let polls = (0..options.workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>();
         let polls = polls.map_err(|source| StartError::System { what: "a poll", source })?;
         let wakers = polls.iter().map(|poll| Waker::new(poll.registry(), WAKE).map(Arc::new));
@@ -105,6 +113,7 @@ impl Server {
             certificate: secure.own,
             store: secure.store,
             _watch: watch,
+            authority,
             link_addresses: links.iter().flat_map(s2s::Bound::addresses).collect(),
             links: None,
             counters: (0..options.workers).map(|_| Arc::default()).collect(),
@@ -195,6 +204,17 @@ impl Server {
         self.exits.recv().await;
     }
 
+    /// Keeps the certificate of an authority fresh, if there is one; without end.
+    fn keep_certificate(&mut self) -> impl Future<Output = Infallible> + use<> {
+        let authority = self.authority.take();
+        async {
+            match authority {
+                Some(authority) => authority.run().await,
+                None => future::pending().await,
+            }
+        }
+    }
+
     /// Tells every client goodbye and ends; takes a few seconds at most.
     ///
     /// # Errors
@@ -264,10 +284,12 @@ pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunE
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("a signal handler"))?;
         let mut server = Server::start(options)?;
         on_ready(&server);
+        let certificate = server.keep_certificate();
         let reason = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             () = server.worker_ended() => "a worker ended",
+            never = certificate => match never {},
         };
         tracing::info!(reason, "stopping");
         server.stop()
@@ -298,6 +320,7 @@ fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfi
         udp_secret: secrets.udp,
         udp: options.udp.clone(),
         assets: assets::all(),
+        challenges: None,
         limits: options.limits.clone(),
     };
     config.addresses = addresses::told(options, &config);

@@ -199,12 +199,12 @@ impl Identity {
     }
 }
 
-fn blocks(bytes: &[u8], path: &Path) -> Result<Vec<Block>, TlsError> {
+pub(crate) fn blocks(bytes: &[u8], path: &Path) -> Result<Vec<Block>, TlsError> {
     pem::blocks(bytes).map_err(|error| TlsError::NotPem { path: path.to_owned(), detail: error.to_string() })
 }
 
 /// The first private key of the file.
-fn private_key(
+pub(crate) fn private_key(
     blocks: &[Block],
     path: &Path,
     password: Option<&PasswordSource>,
@@ -342,7 +342,10 @@ pub(crate) fn is_for_key(certificate: &CertificateDer<'_>, public_key_info: &[u8
 }
 
 /// The certificates of a PEM file, in its order; at least one.
-pub(crate) fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+///
+/// # Errors
+/// If `bytes` are not PEM, hold no certificate, or one that is damaged. The path is for the message.
+pub fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     certificates_of(&blocks(bytes, path)?, path)
 }
 

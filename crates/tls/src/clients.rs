@@ -33,10 +33,13 @@ pub enum ClientCertificates {
 
 /// Who may issue clients' certificates.
 #[derive(Clone)]
-pub struct Authorities {
-    pub(crate) path: PathBuf,
-    pub(crate) certificates: Vec<CertificateDer<'static>>,
-    pub(crate) revocations: Vec<CertificateRevocationListDer<'static>>,
+pub struct Authorities(Arc<Read>);
+
+/// What their files hold.
+struct Read {
+    path: PathBuf,
+    certificates: Vec<CertificateDer<'static>>,
+    revocations: Vec<CertificateRevocationListDer<'static>>,
 }
 
 impl Authorities {
@@ -53,45 +56,59 @@ impl Authorities {
         if let Some(bytes) = files::read(&beside)? {
             revocations.extend(revocation_lists(&bytes, &beside)?);
         }
-        Ok(Self { path: path.to_owned(), certificates: certificate::certificates(&bytes, path)?, revocations })
+        let certificates = certificate::certificates(&bytes, path)?;
+        Ok(Self(Arc::new(Read { path: path.to_owned(), certificates, revocations })))
     }
 
     /// Their file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     /// Everything that decides, as bytes.
     pub(crate) fn contents(&self) -> impl Iterator<Item = &[u8]> {
-        let certificates = self.certificates.iter().map(AsRef::as_ref);
-        certificates.chain(self.revocations.iter().map(AsRef::as_ref))
+        let certificates = self.0.certificates.iter().map(AsRef::as_ref);
+        certificates.chain(self.0.revocations.iter().map(AsRef::as_ref))
+    }
+
+    /// Their certificates, to check others against.
+    pub(crate) fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &self.0.certificates {
+            roots.add(certificate.clone()).map_err(|error| self.unusable(&error))?;
+        }
+        Ok(Arc::new(roots))
+    }
+
+    /// Their lists of revoked certificates.
+    pub(crate) fn revocations(&self) -> &[CertificateRevocationListDer<'static>] {
+        &self.0.revocations
+    }
+
+    pub(crate) fn unusable(&self, detail: &impl ToString) -> TlsError {
+        TlsError::Authorities { path: self.0.path.clone(), detail: detail.to_string() }
     }
 
     fn verifier(&self, required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let unusable = |detail: String| TlsError::Authorities { path: self.path.clone(), detail };
-        let mut roots = RootCertStore::empty();
-        for certificate in &self.certificates {
-            roots.add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
-        }
-        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), config::provider());
-        if !self.revocations.is_empty() {
+        let mut builder = WebPkiClientVerifier::builder_with_provider(self.roots()?, config::provider());
+        if !self.0.revocations.is_empty() {
             // A list of one authority must not shut out the clients of another.
-            builder = builder.with_crls(self.revocations.iter().cloned()).allow_unknown_revocation_status();
+            builder = builder.with_crls(self.0.revocations.iter().cloned()).allow_unknown_revocation_status();
         }
         if !required {
             builder = builder.allow_unauthenticated();
         }
-        builder.build().map_err(|error| unusable(error.to_string()))
+        builder.build().map_err(|error| self.unusable(&error))
     }
 }
 
 impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authorities")
-            .field("path", &self.path)
-            .field("certificates", &self.certificates.len())
-            .field("revocations", &self.revocations.len())
+            .field("path", &self.0.path)
+            .field("certificates", &self.0.certificates.len())
+            .field("revocations", &self.0.revocations.len())
             .finish()
     }
 }
@@ -109,8 +126,8 @@ impl ClientCertificates {
     pub(crate) fn read_again(&self) -> Result<Self, TlsError> {
         Ok(match self {
             Self::Ignored => Self::Ignored,
-            Self::Optional(authorities) => Self::Optional(Authorities::load(&authorities.path)?),
-            Self::Required(authorities) => Self::Required(Authorities::load(&authorities.path)?),
+            Self::Optional(authorities) => Self::Optional(Authorities::load(authorities.path())?),
+            Self::Required(authorities) => Self::Required(Authorities::load(authorities.path())?),
         })
     }
 

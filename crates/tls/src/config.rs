@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::ProducesTickets;
+use rustls::server::{ProducesTickets, ResolvesServerCert};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
-use crate::{CipherList, ClientCertificates, Identity, ProtocolRange, Selection, TlsError};
+use crate::{CipherList, ClientCertificates, Identity, ProtocolRange, Selection, TlsError, challenge};
 
 const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
 
@@ -19,6 +19,8 @@ pub struct Settings {
     pub ciphers: CipherList,
     /// Certificates of clients.
     pub clients: ClientCertificates,
+    /// Certificates for an authority that asks by tls-alpn-01, see [`crate::challenge`].
+    pub challenges: Option<Arc<dyn ResolvesServerCert>>,
 }
 
 /// The cryptography used throughout; never the process-wide default, so that no other one can slip in.
@@ -64,6 +66,9 @@ pub(crate) fn server_config_with(
     config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
     config.ticketer = ticketer;
     config.max_early_data_size = 0;
+    if let Some(challenges) = &settings.challenges {
+        challenge::accept_challenges(&mut config, challenges);
+    }
     Ok(Arc::new(config))
 }
 

@@ -5,24 +5,30 @@
 //! | `certs/server.pem` | leaf and its key; or the operator's own | 0600 |
 //! | `certs/ca.pem` | the CA, for clients to trust | 0644 |
 //! | `ca/ca.key` | the CA's key, apart from what is served and copied | 0600 |
+//!
+//! [`ensure`] is for the start of a server without configuration, [`make`] for the operator's command.
+
+mod order;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rcgen::{KeyPair, PublicKeyData as _};
 use rustls::crypto::CryptoProvider;
-use rustls_pki_types::CertificateDer;
 
+use crate::authority::AuthorityFiles;
 use crate::certificate::Source;
-use crate::certificate::{certificates, is_for_key, is_issued_by};
 use crate::files::{self, Access};
-use crate::issue::{LEAF_LIFETIME, make_ca, make_leaf};
+use crate::issue::{DAY, KeyAlgorithm, LEAF_LIFETIME, Leaf};
 use crate::{Identity, PasswordSource, Summary, TlsError};
 
+pub use order::{LONGEST_DAYS, Made, Order, Place, SUGGESTED_DAYS, make};
+
 /// A leaf with less time left than this is renewed.
-const RENEW_BELOW: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const RENEW_BELOW: Duration = Duration::from_secs(14 * DAY.as_secs());
+/// Most names and addresses that a renewed leaf has.
+const MAX_ALTERNATIVES: usize = 100;
 
 /// What the leaf has to cover besides `localhost` and the loopback addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,6 +109,25 @@ impl Wanted {
         all
     }
 
+    /// The same, and what `earlier` covers: names asked for once are not lost when a certificate is renewed. They are
+    /// not kept without end, since a machine may have many addresses in its life.
+    fn and_those_of(&self, earlier: &Summary) -> Self {
+        let mut all = self.clone();
+        if self.all_names().len() + self.all_addresses().len() + earlier.names.len() + earlier.addresses.len()
+            <= MAX_ALTERNATIVES
+        {
+            all.names.extend(earlier.names.iter().cloned());
+            all.addresses.extend(earlier.addresses.iter().copied());
+        }
+        all
+    }
+
+    /// What the authority is called.
+    fn authority_name(&self) -> String {
+        let host = self.all_names().into_iter().next().unwrap_or_default();
+        format!("Lampyris local CA {host}")
+    }
+
     fn are_covered_by(&self, summary: &Summary) -> bool {
         self.all_names().iter().all(|name| summary.names.iter().any(|have| have.eq_ignore_ascii_case(name)))
             && self.all_addresses().iter().all(|address| summary.addresses.contains(address))
@@ -122,15 +147,13 @@ pub fn ensure(
 ) -> Result<Certificate, TlsError> {
     let store = Store::below(state);
     let Some(bytes) = files::read(&store.server_pem)? else {
-        let ca = store.usable_ca(wanted, now)?;
-        return store.issue(&ca, wanted, now, Origin::Made, provider);
+        return store.issue(wanted, KeyAlgorithm::default(), now, Origin::Made, provider);
     };
     let source = Source { certificate: &store.server_pem, key: None, password };
     let identity = Identity::parse(&bytes, &source, provider)?;
-    let ca_certificate = store.ca_certificate()?;
-    let ours = match (&ca_certificate, identity.leaf()) {
-        (Some(ca), Some(leaf)) => is_issued_by(leaf, ca),
-        _ => false,
+    let ours = match identity.leaf() {
+        Some(leaf) => store.authority.has_issued(leaf)?,
+        None => false,
     };
     if !ours {
         return Ok(store.certificate(identity, Origin::Operator));
@@ -138,11 +161,12 @@ pub fn ensure(
     let Some(reason) = renewal(&identity.summary, wanted, now) else {
         return Ok(store.certificate(identity, Origin::Kept));
     };
-    if files::read(&store.ca_key)?.is_none() {
-        return Err(TlsError::NoCaKey { leaf: store.server_pem, ca_key: store.ca_key, reason });
+    let ca_key = &store.authority.key;
+    if files::read(ca_key)?.is_none() {
+        return Err(TlsError::NoCaKey { ca_key: ca_key.clone(), leaf: store.server_pem, reason });
     }
-    let ca = store.usable_ca(wanted, now)?;
-    store.issue(&ca, wanted, now, Origin::Renewed(reason), provider)
+    let algorithm = KeyAlgorithm::like(identity.summary.key);
+    store.issue(&wanted.and_those_of(&identity.summary), algorithm, now, Origin::Renewed(reason), provider)
 }
 
 fn renewal(summary: &Summary, wanted: &Wanted, now: SystemTime) -> Option<Renewal> {
@@ -157,14 +181,7 @@ fn renewal(summary: &Summary, wanted: &Wanted, now: SystemTime) -> Option<Renewa
 
 struct Store {
     server_pem: PathBuf,
-    ca_pem: PathBuf,
-    ca_key: PathBuf,
-}
-
-/// A CA that can sign.
-struct SigningCa {
-    certificate_pem: String,
-    key: KeyPair,
+    authority: AuthorityFiles,
 }
 
 impl Store {
@@ -172,63 +189,28 @@ impl Store {
         let certs = state.join("certs");
         Self {
             server_pem: certs.join("server.pem"),
-            ca_pem: certs.join("ca.pem"),
-            ca_key: state.join("ca").join("ca.key"),
+            authority: AuthorityFiles { certificate: certs.join("ca.pem"), key: state.join("ca").join("ca.key") },
         }
     }
 
     fn certificate(self, identity: Identity, origin: Origin) -> Certificate {
-        let ca_pem = (origin != Origin::Operator).then_some(self.ca_pem);
+        let ca_pem = (origin != Origin::Operator).then_some(self.authority.certificate);
         Certificate { identity, origin, server_pem: self.server_pem, ca_pem }
-    }
-
-    fn ca_certificate(&self) -> Result<Option<CertificateDer<'static>>, TlsError> {
-        let Some(bytes) = files::read(&self.ca_pem)? else { return Ok(None) };
-        Ok(certificates(&bytes, &self.ca_pem)?.into_iter().next())
-    }
-
-    /// The CA of earlier starts; a new one at first start, and when the old one would end before its next leaf.
-    fn usable_ca(&self, wanted: &Wanted, now: SystemTime) -> Result<SigningCa, TlsError> {
-        let (Some(certificate), Some(key)) = (self.ca_certificate()?, files::read(&self.ca_key)?) else {
-            return self.new_ca(wanted, now);
-        };
-        let mismatch = || TlsError::CaMismatch { ca: self.ca_pem.clone(), ca_key: self.ca_key.clone() };
-        let key = std::str::from_utf8(&key).ok().and_then(|pem| KeyPair::from_pem(pem).ok()).ok_or_else(mismatch)?;
-        if !is_for_key(&certificate, &key.subject_public_key_info()) {
-            return Err(mismatch());
-        }
-        let summary =
-            Summary::of(&certificate).map_err(|detail| TlsError::Unusable { path: self.ca_pem.clone(), detail })?;
-        if summary.not_after < now + LEAF_LIFETIME {
-            return self.new_ca(wanted, now);
-        }
-        let bytes = files::read(&self.ca_pem)?.unwrap_or_default();
-        let certificate_pem = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(SigningCa { certificate_pem, key })
-    }
-
-    fn new_ca(&self, wanted: &Wanted, now: SystemTime) -> Result<SigningCa, TlsError> {
-        let host = wanted.all_names().into_iter().next().unwrap_or_default();
-        let ca = make_ca(&host, now)?;
-        for (file, access) in [(&self.ca_key, Access::Private), (&self.ca_pem, Access::Public)] {
-            if let Some(folder) = file.parent() {
-                files::make_folder(folder, access)?;
-            }
-        }
-        files::write(&self.ca_key, ca.key.serialize_pem().as_bytes(), Access::Private)?;
-        files::write(&self.ca_pem, ca.certificate_pem.as_bytes(), Access::Public)?;
-        Ok(SigningCa { certificate_pem: ca.certificate_pem, key: ca.key })
     }
 
     fn issue(
         self,
-        ca: &SigningCa,
         wanted: &Wanted,
+        algorithm: KeyAlgorithm,
         now: SystemTime,
         origin: Origin,
         provider: &CryptoProvider,
     ) -> Result<Certificate, TlsError> {
-        let pem = make_leaf(&ca.certificate_pem, &ca.key, &wanted.all_names(), &wanted.all_addresses(), now)?;
+        let (names, addresses) = (wanted.all_names(), wanted.all_addresses());
+        let leaf =
+            Leaf { names: &names, addresses: &addresses, uris: &[], lifetime: LEAF_LIFETIME, is_client_too: false };
+        let authority = self.authority.load_or_make(&wanted.authority_name(), None, LEAF_LIFETIME, now)?;
+        let pem = authority.issue(&leaf, algorithm, now)?.pem();
         files::write(&self.server_pem, pem.as_bytes(), Access::Private)?;
         let source = Source { certificate: &self.server_pem, key: None, password: None };
         let identity = Identity::parse(pem.as_bytes(), &source, provider)?;

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::TlsError;
 
@@ -64,4 +64,21 @@ pub(crate) fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), Tls
         fs::rename(&beside, path)
     })();
     result.map_err(|source| TlsError::Unwritable { path: path.to_owned(), source })
+}
+
+/// Renames the file to one beside it that is not there yet, and returns that.
+pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, TlsError> {
+    let unwritable = |source| TlsError::Unwritable { path: path.to_owned(), source };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut number = 1_u32;
+    loop {
+        let beside =
+            path.with_file_name(if number == 1 { format!("{name}.old") } else { format!("{name}.old{number}") });
+        // A link fails where a renaming would replace.
+        match fs::hard_link(path, &beside) {
+            Ok(()) => return fs::remove_file(path).map(|()| beside).map_err(unwritable),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number = number.saturating_add(1),
+            Err(error) => return Err(unwritable(error)),
+        }
+    }
 }

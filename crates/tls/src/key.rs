@@ -5,7 +5,7 @@
 //! | `PRIVATE KEY` | PKCS#8 (RFC 5958) |
 //! | `RSA PRIVATE KEY` | PKCS#1 (RFC 8017) |
 //! | `EC PRIVATE KEY` | SEC1 (RFC 5915) |
-//! | `ENCRYPTED PRIVATE KEY` | PKCS#8 with PBES2 (RFC 8018); its forerunner PBES1 is refused with the way out |
+//! | `ENCRYPTED PRIVATE KEY` | PKCS#8 with the schemes of [`pbe`] |
 //! | the middle two with `Proc-Type: 4,ENCRYPTED` | RFC 1421 headers; key from MD5 over password and salt |
 
 use aes::cipher::block_padding::Pkcs7;
@@ -14,17 +14,14 @@ use aes::{Aes128, Aes192, Aes256};
 use cbc::Decryptor;
 use des::TdesEde3;
 use md5::{Digest as _, Md5};
-use pkcs8::EncryptedPrivateKeyInfoRef;
+use pkcs8::der::asn1::AnyRef;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use x509_parser::asn1_rs::{self, FromDer as _};
-use x509_parser::x509::AlgorithmIdentifier;
 use zeroize::Zeroizing;
 
+use crate::pbe;
 use crate::pem::Block;
 
-const PBES2: &str = "1.2.840.113549.1.5.13";
-/// Schemes of PKCS#5 1.5 (`.1.5.1` to `.1.5.11`) and of PKCS#12, together PBES1.
-const PBES1: [&str; 2] = ["1.2.840.113549.1.5.", "1.2.840.113549.1.12.1."];
 /// Bytes of the initialization vector that salt the traditional derivation.
 const SALT_LEN: usize = 8;
 
@@ -73,25 +70,12 @@ fn pkcs8_key(content: &[u8]) -> PrivateKeyDer<'static> {
 }
 
 fn decrypt_pkcs8(content: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let damaged = |detail: String| KeyError::Damaged(detail);
-    let (_, outer) = asn1_rs::Sequence::from_der(content).map_err(|error| damaged(error.to_string()))?;
-    let (_, scheme) = AlgorithmIdentifier::from_der(&outer.content).map_err(|error| damaged(error.to_string()))?;
-    let scheme = scheme.algorithm.to_id_string();
-    if scheme != PBES2 {
-        let old = PBES1.iter().any(|prefix| scheme.starts_with(prefix));
-        let name = if old { "PBES1" } else { "unknown" };
-        return Err(KeyError::Unsupported(format!("the encryption scheme {scheme} ({name}) instead of PBES2")));
-    }
-    let info = EncryptedPrivateKeyInfoRef::try_from(content)
-        .map_err(|error| KeyError::Unsupported(format!("PBES2 with parameters that are not known ({error})")))?;
-    match info.decrypt(password) {
-        Ok(key) => Ok(Zeroizing::new(key.as_bytes().to_vec())),
-        Err(pkcs8::Error::EncryptedPrivateKey(error)) if error != pkcs8::pkcs5::Error::DecryptFailed => {
-            Err(KeyError::Unsupported(error.to_string()))
-        }
-        // A wrong password leaves bad padding, or now and then good padding over bad contents.
-        Err(_) => Err(KeyError::WrongPassword),
-    }
+    let damaged = || KeyError::Damaged("expected an encryption scheme and what it encrypted".to_owned());
+    let parts = pbe::elements(AnyRef::try_from(content).map_err(|_| damaged())?)?;
+    let [algorithm, encrypted] = parts.as_slice() else { return Err(damaged()) };
+    let key = pbe::decrypt(*algorithm, password, encrypted.value())?;
+    // A wrong password leaves bad padding, or now and then good padding over bad contents.
+    if AnyRef::try_from(key.as_slice()).is_ok() { Ok(key) } else { Err(KeyError::WrongPassword) }
 }
 
 /// Opens a key that was encrypted with OpenSSL's traditional headers (RFC 1421 `DEK-Info`).

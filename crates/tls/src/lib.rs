@@ -4,23 +4,32 @@
 //! machine that plays, and a leaf below it, which is renewed freely ([`development::ensure`]). An operator's own
 //! `server.pem` in the same place is used as it is and never touched ([`certificate`]).
 
+mod authority;
 pub mod certificate;
 mod chain;
+pub mod challenge;
 pub mod ciphers;
 pub mod clients;
+pub mod cluster;
 pub mod config;
+pub mod csr;
 pub mod development;
 pub mod expiry;
 mod files;
+pub mod import;
+pub mod inspect;
 mod issue;
 mod key;
 mod outgoing;
 pub mod password;
+mod pbe;
 pub mod pem;
+mod pfx;
 pub mod selection;
 mod staple;
 pub mod start_log;
 pub mod store;
+pub mod trust;
 pub mod versions;
 pub mod warning;
 pub mod watch;
@@ -33,6 +42,7 @@ pub use ciphers::CipherList;
 pub use clients::{Authorities, ClientCertificates};
 pub use config::{Settings, server_config, server_config_for};
 pub use development::{Certificate, Origin, Renewal, Wanted};
+pub use issue::KeyAlgorithm;
 pub use outgoing::client_config;
 pub use password::PasswordSource;
 pub use selection::{Asked, Selection};
@@ -231,6 +241,90 @@ pub enum TlsError {
         ca: PathBuf,
         /// The CA's key.
         ca_key: PathBuf,
+    },
+    /// An authority without its key.
+    #[error(
+        "the key of the authority {ca} is missing: {ca_key}; \
+         restore it, or remove {ca} so that a new authority is made (clients must then trust that one)"
+    )]
+    NoAuthorityKey {
+        /// The authority's certificate.
+        ca: PathBuf,
+        /// Where the key should be.
+        ca_key: PathBuf,
+    },
+    /// An authority with name constraints was asked for, and there is one without.
+    #[error(
+        "the authority {ca} has no name constraints, and clients may trust it already; \
+         make one that has them in another state folder, with --state-dir"
+    )]
+    AuthorityUnlimited {
+        /// The authority's certificate.
+        ca: PathBuf,
+    },
+    /// An authority with name constraints cannot issue for every name.
+    #[error(
+        "the name constraints of the authority {ca} exclude {name:?}, so that every client would refuse the certificate; \
+         make an authority for it in another state folder, with --state-dir"
+    )]
+    NameExcluded {
+        /// The name.
+        name: String,
+        /// The authority's certificate.
+        ca: PathBuf,
+    },
+    /// The authority of a cluster would end before the certificate.
+    #[error(
+        "the authority {ca} ends in fewer than {days} days; give the certificate fewer with --days, \
+         or make an authority in another folder and give every server a certificate of it"
+    )]
+    AuthorityEnds {
+        /// The authority's certificate.
+        ca: PathBuf,
+        /// Days of life that the certificate was to have.
+        days: u32,
+    },
+    /// Nodes need an authority.
+    #[error("{folder} has no root.pem; make the cluster's authority with `lampyris cert cluster init --dir {folder}`")]
+    NoCluster {
+        /// The cluster's folder.
+        folder: PathBuf,
+    },
+    /// No certificate that could be trusted.
+    #[error(
+        "{path} holds no authority and no certificate that is its own issuer; \
+         trusting another one has no effect: give the ca.pem of the authority that issued it"
+    )]
+    NoAnchor {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not PKCS#12.
+    #[error(
+        "{path} is not a PKCS#12 file: {detail}; \
+         expected what Windows exports as .pfx or `openssl pkcs12 -export` writes"
+    )]
+    NotPfx {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        detail: String,
+    },
+    /// The file is PKCS#12 of a kind that is not read here.
+    #[error(
+        "{path} has {detail}, which is not supported; convert it with `openssl pkcs12 -in {path} -nodes -out server.pem`"
+    )]
+    UnsupportedPfx {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// The file needs a password and none was given.
+    #[error("{path} has a password; name its source with --password env:NAME or --password file:PATH")]
+    NoPfxPassword {
+        /// The file.
+        path: PathBuf,
     },
     /// Making a certificate failed.
     #[error("cannot make a certificate: {0}")]

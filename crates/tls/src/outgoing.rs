@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
 use crate::{Authorities, Identity, TlsError, config};
 
@@ -13,16 +13,11 @@ use crate::{Authorities, Identity, TlsError, config};
 /// # Errors
 /// If an authority's certificate cannot be used.
 pub fn client_config(authorities: &Authorities, identity: Option<&Identity>) -> Result<Arc<ClientConfig>, TlsError> {
-    let unusable = |detail: String| TlsError::Authorities { path: authorities.path.clone(), detail };
-    let mut roots = RootCertStore::empty();
-    for certificate in &authorities.certificates {
-        roots.add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
+    let mut verifier = WebPkiServerVerifier::builder_with_provider(authorities.roots()?, config::provider());
+    if !authorities.revocations().is_empty() {
+        verifier = verifier.with_crls(authorities.revocations().iter().cloned()).allow_unknown_revocation_status();
     }
-    let mut verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), config::provider());
-    if !authorities.revocations.is_empty() {
-        verifier = verifier.with_crls(authorities.revocations.iter().cloned()).allow_unknown_revocation_status();
-    }
-    let verifier = verifier.build().map_err(|error| unusable(error.to_string()))?;
+    let verifier = verifier.build().map_err(|error| authorities.unusable(&error))?;
     let builder = ClientConfig::builder_with_provider(config::provider())
         .with_safe_default_protocol_versions()?
         .dangerous()

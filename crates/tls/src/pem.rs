@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
+/// Letters of a line of content (RFC 7468, section 2).
+const LINE_LENGTH: usize = 64;
 
 /// Largest file that is read; a long chain with keys takes a few tens of thousands of bytes.
 pub const PEM_BYTES_AT_MOST: usize = 1024 * 1024;
@@ -38,7 +40,8 @@ pub(crate) enum PemError {
     #[error("it has more than {PEM_BLOCKS_AT_MOST} blocks")]
     TooManyBlocks,
     #[error(
-        "it is binary, as DER or PKCS#12 are; convert it with `openssl x509 -inform der` or `openssl pkcs12 -nodes`"
+        "it is binary, as DER and PKCS#12 are; convert DER with `openssl x509 -inform der`, \
+         .pfx and .p12 with `lampyris cert import --pfx`"
     )]
     Binary,
     #[error("it has zero bytes; save it as UTF-8, or as UTF-16 with a byte order mark")]
@@ -121,6 +124,17 @@ pub(crate) fn blocks(bytes: &[u8]) -> Result<Vec<Block>, PemError> {
         Some(Open { line, label, .. }) => Err(PemError::NoEnd { line, label }),
         None => Ok(blocks),
     }
+}
+
+/// A block, as every reader takes it.
+pub(crate) fn encode(label: &str, content: &[u8]) -> String {
+    let base64 = Zeroizing::new(STANDARD.encode(content));
+    let mut text = format!("{BEGIN}{label}{DASHES}\n");
+    for line in base64.as_bytes().chunks(LINE_LENGTH) {
+        text.extend(line.iter().copied().map(char::from));
+        text.push('\n');
+    }
+    text + END + label + DASHES + "\n"
 }
 
 fn label(rest: &str, line: usize, text: &str) -> Result<String, PemError> {

@@ -50,7 +50,9 @@ impl StartLog<'_> {
     }
 }
 
-fn date(moment: SystemTime) -> String {
+/// A moment in words, in universal time.
+#[must_use]
+pub fn date(moment: SystemTime) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let time = i64::try_from(seconds).ok().and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
     time.map(|time| time.to_string()).unwrap_or_default()

@@ -95,11 +95,12 @@ impl fmt::Display for Warning {
             }
             Self::Ed25519 => f.write_str("browsers do not accept Ed25519 certificates; use an ECDSA P-256 key"),
             Self::NoDigitalSignature => f.write_str(
-                "the certificate's key usage lacks digitalSignature: browsers and Unity clients refuse it; \
-                 have it issued again with that usage, or make one with `lampyris cert dev`",
+                "the certificate's key usage lacks digitalSignature: browsers and Unity clients refuse it, trusted or not; \
+                 make another one with `lampyris cert dev --name HOST`, or have it issued again with `lampyris cert csr`",
             ),
             Self::NoServerAuth => f.write_str(
-                "the certificate's extended key usage lacks serverAuth: clients refuse it; have it issued again",
+                "the certificate's extended key usage lacks serverAuth: clients refuse it; \
+                 make another one with `lampyris cert dev --name HOST`, or have it issued again with `lampyris cert csr`",
             ),
             Self::StapleUnusable { path, detail } => write!(
                 f,

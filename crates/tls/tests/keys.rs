@@ -84,21 +84,49 @@ fn t7_encrypted_keys_open_with_their_password_and_no_other() {
 }
 
 #[test]
-fn t7_old_encryption_is_refused_with_a_command_that_helps() {
+fn t7_keys_of_the_older_schemes_open_too() {
     let shop = workshop();
-    for scheme in ["PBE-SHA1-3DES", "PBE-MD5-DES"] {
-        let providers = "-provider legacy -provider default";
-        shop.openssl(&format!("pkcs8 -topk8 -v1 {scheme} {providers} -in rsa.key -passout file:password -out old.key"));
+    for scheme in [
+        "PBE-SHA1-3DES",
+        "PBE-SHA1-2DES",
+        "PBE-SHA1-RC2-128",
+        "PBE-SHA1-RC2-40",
+        "PBE-MD5-DES",
+        "PBE-SHA1-DES",
+        "PBE-MD5-RC2-64",
+        "PBE-SHA1-RC2-64",
+    ] {
+        old_key(&shop, scheme);
         let path = with_key(&shop, "rsa", "old.key");
-        for password in [PASSWORD, "wrong horse"] {
-            let error = load_with(&path, password).unwrap_err();
-            assert!(matches!(error, TlsError::UnsupportedKey { .. }), "{error}");
-            assert!(error.to_string().contains("PBES1") && error.to_string().contains("openssl pkey -aes-256-cbc -in"));
-        }
+        let identity = load_with(&path, PASSWORD).unwrap_or_else(|error| panic!("{scheme}: {error}"));
+        assert!(identity.warnings().is_empty(), "{scheme}");
+        let wrong = load_with(&path, "wrong horse").unwrap_err();
+        assert!(matches!(wrong, TlsError::WrongPassword { .. }), "{scheme}: {wrong}");
+        assert!(matches!(load(&path), Err(TlsError::NoPassword { .. })), "{scheme}");
     }
+}
+
+fn old_key(shop: &Workshop, scheme: &str) {
+    let providers = "-provider legacy -provider default";
+    shop.openssl(&format!("pkcs8 -topk8 -v1 {scheme} {providers} -in rsa.key -passout file:password -out old.key"));
+}
+
+#[test]
+fn t7_encryption_by_a_stream_is_refused_with_a_command_that_helps() {
+    let shop = workshop();
+    old_key(&shop, "PBE-SHA1-RC4-128");
+    let path = with_key(&shop, "rsa", "old.key");
+    let error = load_with(&path, PASSWORD).unwrap_err();
+    assert!(matches!(error, TlsError::UnsupportedKey { .. }), "{error}");
+    assert!(error.to_string().contains("openssl pkey -aes-256-cbc -in"), "{error}");
+}
+
+#[test]
+fn t7_a_password_beyond_ascii_opens_what_it_closed() {
+    let shop = workshop();
+    shop.write("password", "g\u{fc}ltig \u{1f511}\n");
     shop.openssl("pkcs8 -topk8 -v1 PBE-SHA1-3DES -in rsa.key -passout file:password -out old.key");
-    shop.openssl("pkey -aes-256-cbc -in old.key -passin file:password -passout file:password -out key.pem");
-    assert!(load_with(&with_key(&shop, "rsa", "key.pem"), PASSWORD).is_ok());
+    assert!(load_with(&with_key(&shop, "rsa", "old.key"), "g\u{fc}ltig \u{1f511}").is_ok());
 }
 
 #[test]

@@ -248,7 +248,7 @@ fn t27_a_staple_is_sent_only_if_it_is_for_the_certificate_and_fresh() {
     let good = respond("leaf", 7);
     fs::write(&staple, &good).unwrap();
     assert!(matches!(store.reload_if_changed().as_slice(), [Outcome::Exchanged]));
-    assert_eq!(warnings().0, Some(good.clone()));
+    assert_eq!(warnings().0, Some(good));
     for (bad, reason) in [(respond("other", 7), "for another certificate"), (b"0".to_vec(), "expected a successful")] {
         fs::write(&staple, bad).unwrap();
         store.reload();

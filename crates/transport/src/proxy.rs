@@ -175,6 +175,8 @@ fn client_spoke_tls(mut rest: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
@@ -259,5 +261,25 @@ mod tests {
         assert_eq!(parse(&filled(MAX_HEADER_BYTES)), Ok(Some((Header::Local, MAX_HEADER_BYTES))));
         let longer = filled(MAX_HEADER_BYTES + 1);
         assert_eq!(parse(&longer[..FIXED_BYTES]), Err(HeaderError::Length(MAX_HEADER_BYTES + 1)));
+    }
+
+    proptest! {
+        #[test]
+        fn t28_whatever_comes_is_read_the_same_however_it_is_cut(
+            sample in 0..samples().len(), end in 0..256_usize, at in 0..64_usize, change in any::<u8>(), tail: Vec<u8>,
+        ) {
+            let mut bytes = samples().swap_remove(sample).0;
+            bytes.truncate(end);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= change;
+            }
+            bytes.extend(tail);
+            if let Ok(Some((header, length))) = parse(&bytes) {
+                prop_assert_eq!(parse(&bytes[..length]), Ok(Some((header, length))));
+                for end in 0..length {
+                    prop_assert_eq!(parse(&bytes[..end]), Ok(None));
+                }
+            }
+        }
     }
 }

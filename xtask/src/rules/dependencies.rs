@@ -1,5 +1,6 @@
 //! Rules for what the crates depend on.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -38,26 +39,22 @@ fn packages(metadata: &Value) -> Result<&Vec<Value>> {
     metadata["packages"].as_array().context("cargo metadata has no packages")
 }
 
-/// `cargo tree` of everything that is built here, tests and build scripts included.
-pub(super) fn forbidden(root: &Path) -> Result<Findings> {
-    let tree = ["tree", "--locked", "--workspace", "--prefix", "none", "--format", "{p}", "--target", "all"];
+/// Everything that is built here, tests and build scripts included, each once. The lock file has more: it also names
+/// what crates could be built with and are not.
+fn built(root: &Path, format: &str) -> Result<BTreeSet<String>> {
+    let tree = ["tree", "--locked", "--workspace", "--prefix", "none", "--format", format, "--target", "all"];
     let tree = output(Command::new("cargo").current_dir(root).args(tree))?;
-    let names = tree.lines().filter_map(|line| line.split(' ').next());
-    let mut found = names.filter(|name| FORBIDDEN.contains(name)).map(str::to_owned).collect::<Vec<_>>();
-    found.sort();
-    found.dedup();
-    Ok(found)
+    Ok(tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).filter(|line| !line.is_empty()).collect())
 }
 
-pub(super) fn licences(metadata: &Value) -> Result<Findings> {
-    let mut findings = Findings::new();
-    for package in packages(metadata)? {
-        let licence = package["license"].as_str().unwrap_or("no licence");
-        if !can_ship(licence) {
-            findings.push(format!("{} {}: {licence}", package["name"], package["version"]));
-        }
-    }
-    Ok(findings)
+pub(super) fn forbidden(root: &Path) -> Result<Findings> {
+    let is_forbidden = |package: &String| FORBIDDEN.iter().any(|name| package.split(' ').next() == Some(name));
+    Ok(built(root, "{p}")?.into_iter().filter(is_forbidden).collect())
+}
+
+pub(super) fn licences(root: &Path) -> Result<Findings> {
+    let packages = built(root, "{p}: {l}")?;
+    Ok(packages.into_iter().filter(|package| !package.rsplit(": ").next().is_some_and(can_ship)).collect())
 }
 
 /// Reads SPDX expressions as crates write them: alternatives of sums, or a sum of bracketed alternatives.

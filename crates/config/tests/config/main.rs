@@ -1,6 +1,7 @@
 //! Whole configurations: samples, broken files, texts, hostile bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod acme;
 mod common;
 mod corpus;
 mod hostile;

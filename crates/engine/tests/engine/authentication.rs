@@ -245,7 +245,7 @@ fn a_client_of_the_name_server_is_closed_at_a_random_time_between_two_if_it_does
     for id in &ids {
         node.granted(*id, operation::AUTHENTICATE, Parameters::from([(key::USER_ID, "ann")]));
     }
-    let mut open = |node: &mut Node, wait| {
+    let open = |node: &mut Node, wait| {
         node.idle(wait);
         ids.iter().filter(|id| !node.client(**id).closed).count()
     };

@@ -12,6 +12,7 @@ mod authentication;
 mod client;
 mod ledger;
 mod limits;
+mod listeners;
 mod node;
 mod replay;
 mod rooms;

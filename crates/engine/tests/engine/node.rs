@@ -46,6 +46,7 @@ pub(crate) fn config(workers: u16) -> Config {
         udp_secret: [9; 32],
         udp: UdpConfig::SERVER,
         assets: HashMap::new(),
+        challenges: None,
         limits: Limits::default(),
     };
     tell_ports(&mut config);
@@ -82,12 +83,15 @@ pub(crate) struct Connect<'a> {
     pub(crate) local: IpAddr,
     /// The `Host` header.
     pub(crate) host: &'a str,
+    /// The application that the init message names.
+    pub(crate) application: &'a str,
 }
 
 impl Connect<'_> {
     pub(crate) fn to(role: Role, transport: Transport) -> Self {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { role, transport, protocol: V18, token: None, worker: 0, local, host: "127.0.0.1:9090" }
+        let (host, application) = ("127.0.0.1:9090", "app");
+        Self { role, transport, protocol: V18, token: None, worker: 0, local, host, application }
     }
 
     pub(crate) fn speaking(self, protocol: Protocol) -> Self {
@@ -164,7 +168,7 @@ impl Node {
     /// Connects and says what the client's library says first; the answer is left in the inbox.
     pub(crate) fn connect(&mut self, how: &Connect<'_>) -> ClientId {
         let id = self.open(how);
-        let init = init_message(how.protocol, how.token, how.host);
+        let init = init_message(how);
         match how.transport {
             Transport::Udp => self.connect_udp(id, &init),
             Transport::Tcp => self.send_bytes(id, &tcp_frame(&init)),
@@ -531,20 +535,20 @@ pub(crate) fn upgrade(target: &str, host: &str, subprotocol: &str) -> String {
     )
 }
 
-fn init_message(protocol: Protocol, token: Option<&str>, host: &str) -> Vec<u8> {
+fn init_message(how: &Connect<'_>) -> Vec<u8> {
     let init = Init {
-        protocol,
-        application: "app".into(),
+        protocol: how.protocol,
+        application: how.application.into(),
         client_version: "4.1.8.13".into(),
         sdk_id: 15,
         ipv6: false,
-        token: token.map(Value::from),
+        token: how.token.map(Value::from),
         custom_data: None,
         http: None,
     };
     let mut out = Vec::new();
-    if protocol != Protocol::Json {
-        init::write(&init, host, &mut out).unwrap();
+    if how.protocol != Protocol::Json {
+        init::write(&init, how.host, &mut out).unwrap();
     }
     out
 }

@@ -1,9 +1,10 @@
 //! What a browser gets from the WebSocket ports, and the addresses that clients are told.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use lampyris_engine::{Asset, Host, HostName, Role, Transport};
+use lampyris_engine::{Asset, Challenges, Host, HostName, Role, Transport};
 use lampyris_realtime::codes::{key, operation};
 use lampyris_wire::Parameters;
 
@@ -53,6 +54,30 @@ fn assets_are_served_and_nothing_else() {
     }
     let (_, answer) = fetch(&mut node, Role::Game, "HEAD /");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+/// An authority asks for one path.
+#[derive(Debug)]
+struct OneChallenge;
+
+impl Challenges for OneChallenge {
+    fn answer(&self, path: &str) -> Option<Arc<str>> {
+        (path == "/.well-known/acme-challenge/token").then(|| "token.thumb".into())
+    }
+}
+
+#[test]
+fn t30_the_question_of_an_authority_is_answered_ahead_of_routes() {
+    let mut config = config(1);
+    config.challenges = Some(Arc::new(OneChallenge));
+    let mut node = Node::new(config);
+    let (_, answer) = fetch(&mut node, Role::Master, "GET /.well-known/acme-challenge/token");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\ntoken.thumb"), "{answer}");
+    assert!(answer.contains("application/octet-stream"), "{answer}");
+    for other in ["/.well-known/acme-challenge/other", "/.well-known/acme-challenge/", "/token"] {
+        let (_, answer) = fetch(&mut node, Role::Master, &format!("GET {other}"));
+        assert!(!answer.contains("thumb"), "{other}: {answer}");
+    }
 }
 
 #[test]

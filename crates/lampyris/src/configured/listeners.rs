@@ -262,7 +262,7 @@ pub(super) fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFi
             Ok(TlsFiles {
                 certificates: certificates.collect(),
                 default_domain: settings.default_domain.clone(),
-                settings: Settings { versions, ciphers, clients },
+                settings: Settings { versions, ciphers, clients, ..Settings::default() },
             })
         }
         (versions, ciphers, clients) => {

@@ -259,6 +259,7 @@ impl World {
             udp_secret: secrets.udp,
             udp: UdpConfig::SERVER,
             assets: HashMap::new(),
+            challenges: None,
             limits: world.limits.clone(),
         };
         let endpoint = |role| Endpoint { host: host.clone(), ports: config.ports(role), ..Endpoint::default() };

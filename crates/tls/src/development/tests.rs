@@ -3,11 +3,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rcgen::KeyPair;
 use rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConnection, SupportedProtocolVersion,
 };
-use rustls_pki_types::ServerName;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::*;

@@ -44,7 +44,7 @@ impl Workshop {
     /// Makes `name.crt` and `name.key`, signed by itself or by `issuer`.
     pub(crate) fn certificate(&self, name: &str, kind: &str, names: &str, issuer: Option<&str>, extensions: &[&str]) {
         let mut words =
-            format!("req -x509 -newkey {kind} -nodes -keyout {name}.key -out {name}.crt -days 30 -subj /CN={name}");
+            format!("req -x509 -newkey {kind} -nodes -keyout {name}.key -out {name}.crt -days 90 -subj /CN={name}");
         if !names.is_empty() {
             words += &format!(" -addext subjectAltName={names}");
         }
