@@ -10,7 +10,7 @@
 //!
 //! | what | module |
 //! | --- | --- |
-//! | when the next try is due, and never too many of them | [`schedule`](self) |
+//! | when the next try is due, and never too many of them | `schedule` |
 //! | answers to the authority's questions, read by the workers without a lock | [`Answers`] |
 //! | listeners of our own, where the server has none on the authority's port | `door` |
 //! | the operator's command for DNS records | `hook` |

@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lampyris_tls::{Identity, Summary};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber, date_time_ymd,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
 };
 
 use crate::AcmeError;
 use crate::certificate::{Current, write_private};
 
-/// Common name of the issuer; nobody has its key.
+/// Common name of the placeholder.
 const ISSUER: &str = "Lampyris placeholder, waiting for ACME";
 /// It is not for use.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -56,43 +56,26 @@ pub fn ensure_certificate(path: &Path, names: &[String], now: SystemTime) -> Res
     Ok(true)
 }
 
-/// Leaf and key, as PEM.
+/// Certificate and key, as PEM. It is signed by itself: nobody shall be able to trust its issuer.
 fn make(names: &[String], now: SystemTime) -> Result<String, AcmeError> {
-    let issuer_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let mut issuer = fields(ISSUER, now)?;
-    issuer.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    issuer.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let issuer = Issuer::new(issuer, issuer_key);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let mut leaf = fields(names.first().map_or("localhost", String::as_str), now)?;
-    leaf.is_ca = IsCa::ExplicitNoCa;
-    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    for name in names {
-        leaf.subject_alt_names.push(match name.parse::<IpAddr>() {
-            Ok(address) => SanType::IpAddress(address),
-            Err(_) => SanType::DnsName(name.as_str().try_into()?),
-        });
-    }
-    let certificate = leaf.signed_by(&key, &issuer)?;
-    Ok(format!("{}{}", certificate.pem(), key.serialize_pem()))
-}
-
-fn fields(name: &str, now: SystemTime) -> Result<CertificateParams, AcmeError> {
     let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let epoch = date_time_ymd(1970, 1, 1);
     let mut params = CertificateParams::default();
     params.not_before = epoch + since_epoch.saturating_sub(BACKDATED);
     params.not_after = epoch + since_epoch + LIFETIME;
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
-    let mut serial = [0; 16];
-    getrandom::fill(&mut serial).map_err(AcmeError::Random)?;
-    let [first, ..] = &mut serial;
-    // Positive and not zero.
-    *first = (*first & 0x7F) | 0x40;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    Ok(params)
+    params.distinguished_name.push(DnType::CommonName, ISSUER);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    for name in names {
+        params.subject_alt_names.push(match name.parse::<IpAddr>() {
+            Ok(address) => SanType::IpAddress(address),
+            Err(_) => SanType::DnsName(name.as_str().try_into()?),
+        });
+    }
+    Ok(format!("{}{}", params.self_signed(&key)?.pem(), key.serialize_pem()))
 }
 
 #[cfg(test)]
@@ -110,6 +93,8 @@ mod tests {
         assert!(ensure_certificate(&path, &names, now).unwrap());
         let current = Current::read(&path, &names).unwrap();
         assert!(current.is_makeshift && current.covers);
+        let identity = Identity::load(&path, &lampyris_tls::config::provider()).unwrap();
+        assert!(identity.warnings().is_empty(), "{:?}", identity.warnings());
         let first = fs::read(&path).unwrap();
         assert!(ensure_certificate(&path, &names, now).unwrap());
         assert_eq!(fs::read(&path).unwrap(), first, "it is kept while it is fresh");

@@ -1,6 +1,7 @@
 //! `Applications`: the roles that an instance plays.
 
 use crate::check::{Check, attributes, hint};
+use crate::finding::Severity;
 use crate::listener::{Listener, ListenerKind};
 use crate::settings::{Case, Reader, settings};
 use crate::source::Span;
@@ -25,7 +26,7 @@ const ROLES: [(Role, &str, &str); 3] = [
 ];
 
 /// The vendor's own publisher of counters, which version 5 has no more.
-const COUNTER_PUBLISHER: &str = "CounterPublisher";
+pub(crate) const COUNTER_PUBLISHER: &str = "CounterPublisher";
 
 impl Role {
     /// Its name.
@@ -114,7 +115,9 @@ pub(crate) fn read(check: &mut Check<'_>, instance: &Element) -> Applications {
 
 fn read_one(check: &mut Check<'_>, element: &Element) -> Option<Application> {
     check.unknown_children(element, &[]);
-    let mut reader = Reader::new(check, "Application", Case::Told, attributes(element));
+    let name = element.attribute("Name").map_or("", |name| name.value.text.as_str());
+    let of = format!("Application {name}");
+    let mut reader = Reader::new(check, of, Case::Told, attributes(element));
     let settings = ApplicationSettings::read(&mut reader);
     reader.ignore(&[
         "Assembly",
@@ -151,7 +154,7 @@ fn read_one(check: &mut Check<'_>, element: &Element) -> Option<Application> {
             classes.join(", "),
             hint(got, &classes)
         );
-        check.fail(&type_span.unwrap_or(span), text);
+        check.unsupported(Severity::Error, &type_span.unwrap_or(span), text);
         return None;
     };
     Some(Application { role, settings, span })

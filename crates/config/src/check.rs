@@ -1,11 +1,14 @@
 //! What a check collects: the files, the findings, and the values in effect.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::finding::{Finding, Severity, nearest};
-use crate::settings::Entry;
+use crate::LoadOptions;
+use crate::finding::{Finding, Severity, Subject, nearest};
+use crate::settings::{Entry, Reload};
 use crate::source::{MAX_FILE_BYTES, Place, Source, Span, decode};
+use crate::value::Secret;
 use crate::xml::{self, Element, SyntaxError};
 
 /// Most findings that are told one by one.
@@ -27,6 +30,18 @@ pub struct Environment<'e> {
     pub read: &'e dyn Fn(&Path) -> io::Result<File>,
     /// An environment variable.
     pub variable: &'e dyn Fn(&str) -> Option<String>,
+}
+
+impl Effective {
+    /// What the setting belongs to.
+    pub fn owner(&self) -> &str {
+        &self.owner.name
+    }
+
+    /// Its name without what it belongs to.
+    pub fn key(&self) -> &str {
+        self.setting.strip_prefix(self.owner()).map_or("", str::trim_start)
+    }
 }
 
 impl std::fmt::Debug for Environment<'_> {
@@ -53,12 +68,27 @@ pub struct Effective {
     pub setting: String,
     /// The value as an operator would write it; never a secret.
     pub value: String,
+    /// The value that it has when nothing is written.
+    pub default: String,
     /// Where it comes from.
     pub origin: Origin,
+    /// When a change takes effect.
+    pub reload: Reload,
+    pub(crate) owner: Owner,
+    /// The value itself, if it is one that is never shown.
+    pub(crate) secret: Option<Secret>,
+}
+
+/// What settings belong to: the n-th of those that have the same name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    pub(crate) name: String,
+    pub(crate) number: usize,
 }
 
 struct Raw {
     severity: Severity,
+    subject: Subject,
     span: Span,
     text: String,
 }
@@ -67,9 +97,11 @@ struct Raw {
 pub(crate) struct Check<'e> {
     environment: Environment<'e>,
     strict: bool,
+    ignore_plugins: bool,
     sources: Vec<Source>,
     findings: Vec<Raw>,
     untold: Option<(usize, Severity)>,
+    owners: HashMap<String, usize>,
     pub(crate) effective: Vec<Effective>,
     /// Files that the server makes itself, so that they need not be there.
     pub(crate) made_here: Vec<PathBuf>,
@@ -78,13 +110,15 @@ pub(crate) struct Check<'e> {
 }
 
 impl<'e> Check<'e> {
-    pub(crate) fn new(environment: Environment<'e>, strict: bool) -> Self {
+    pub(crate) fn new(environment: Environment<'e>, options: LoadOptions<'_>) -> Self {
         Self {
             environment,
-            strict,
+            strict: options.strict,
+            ignore_plugins: options.ignore_plugins,
             sources: Vec::new(),
             findings: Vec::new(),
             untold: None,
+            owners: HashMap::new(),
             effective: Vec::new(),
             made_here: Vec::new(),
             macros: Vec::new(),
@@ -92,9 +126,18 @@ impl<'e> Check<'e> {
     }
 
     pub(crate) fn find(&mut self, severity: Severity, span: &Span, text: impl Into<String>) {
+        self.find_about(Subject::Setting, severity, span, text);
+    }
+
+    /// Tells of something that the operator had and that this server does not do.
+    pub(crate) fn unsupported(&mut self, severity: Severity, span: &Span, text: impl Into<String>) {
+        self.find_about(Subject::Unsupported, severity, span, text);
+    }
+
+    pub(crate) fn find_about(&mut self, subject: Subject, severity: Severity, span: &Span, text: impl Into<String>) {
         let severity = if self.strict && severity == Severity::Warning { Severity::Error } else { severity };
         if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(Raw { severity, span: span.clone(), text: text.into() });
+            self.findings.push(Raw { severity, subject, span: span.clone(), text: text.into() });
         } else {
             let (count, worst) = self.untold.unwrap_or((0, severity));
             self.untold = Some((count + 1, worst.max(severity)));
@@ -107,6 +150,10 @@ impl<'e> Check<'e> {
 
     pub(crate) fn fail(&mut self, span: &Span, text: impl Into<String>) {
         self.find(Severity::Error, span, text);
+    }
+
+    pub(crate) fn ignores_plugins(&self) -> bool {
+        self.ignore_plugins
     }
 
     pub(crate) fn reveal(&mut self, span: &Span) {
@@ -129,18 +176,19 @@ impl<'e> Check<'e> {
         format!("{}:{}", place.file.display(), place.line)
     }
 
-    pub(crate) fn value_used(&mut self, setting: String, value: String, span: &Span) {
-        let origin = Origin::File(self.place(span));
-        self.effective.push(Effective { setting, value, origin });
-    }
-
-    pub(crate) fn default_used(&mut self, setting: String, value: String, reason: &'static str) {
-        self.effective.push(Effective { setting, value, origin: Origin::Default(reason) });
+    /// The next owner with this name.
+    pub(crate) fn owner(&mut self, name: &str) -> Owner {
+        let count = self.owners.entry(name.to_owned()).or_default();
+        *count += 1;
+        Owner { name: name.to_owned(), number: *count }
     }
 
     pub(crate) fn ignored(&mut self, setting: String, span: &Span) {
+        let owner = self.owner(&setting);
         let origin = Origin::Ignored(self.place(span));
-        self.effective.push(Effective { setting, value: "no effect".to_owned(), origin });
+        let value = "no effect".to_owned();
+        let default = value.clone();
+        self.effective.push(Effective { setting, value, default, origin, reload: Reload::Live, owner, secret: None });
     }
 
     /// Whether a file is there, or will be before it is needed.
@@ -178,6 +226,11 @@ impl<'e> Check<'e> {
         Told
     }
 
+    /// The files that were read.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.sources.iter().map(|source| source.path.clone()).collect()
+    }
+
     pub(crate) fn text(&self, file: usize) -> &str {
         self.sources.get(file).map_or("", |source| &source.text)
     }
@@ -194,6 +247,18 @@ impl<'e> Check<'e> {
             None => return Err(Told),
         };
         parsed.map_err(|error| self.syntax(file, error))
+    }
+
+    /// As [`Check::parse_xml`], for a file that the server can do without: what is wrong with its form is no error.
+    pub(crate) fn parse_dispensable_xml(&mut self, file: usize, instead: &str) -> Result<Element, Told> {
+        let parsed = match self.sources.get(file) {
+            Some(source) => xml::parse(source, file),
+            None => return Err(Told),
+        };
+        parsed.map_err(|error| {
+            self.warn(&Span { file, range: error.span }, format!("{}; {instead}", error.text));
+            Told
+        })
     }
 
     pub(crate) fn syntax(&mut self, file: usize, error: SyntaxError) -> Told {
@@ -268,12 +333,13 @@ impl<'e> Check<'e> {
             let is_xml = source.text.trim_start().starts_with('<');
             let excerpt = if source.text.is_empty() { String::new() } else { source.excerpt(&raw.span.range, is_xml) };
             let place = source.place(raw.span.range.start);
-            Some(Finding { severity: raw.severity, place, text: raw.text.clone(), excerpt })
+            Some(Finding { severity: raw.severity, subject: raw.subject, place, text: raw.text.clone(), excerpt })
         });
         let mut told: Vec<_> = told.collect();
         if let (Some((count, severity)), Some(last)) = (self.untold, told.last()) {
             let text = format!("{count} more findings; repair the ones above first");
-            told.push(Finding { severity, place: last.place.clone(), text, excerpt: String::new() });
+            let subject = Subject::Setting;
+            told.push(Finding { severity, subject, place: last.place.clone(), text, excerpt: String::new() });
         }
         told
     }

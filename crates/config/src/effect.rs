@@ -1,7 +1,7 @@
 //! Settings that are read and checked, and that the server does not act on yet.
 
 /// What a setting that does nothing yet belongs to, its name, and why.
-const NOT_IN_EFFECT: [(&str, &str, &str); 61] = [
+const NOT_IN_EFFECT: [(&str, &str, &str); 66] = [
     ("Instance", "DataSendingDelayMilliseconds", "datagrams are sent at the end of each turn of a worker"),
     ("Instance", "EncTypesAllowed", "messages are encrypted one by one, whole datagrams are not"),
     ("Instance", "EnablePerformanceCounters", METRICS),
@@ -39,7 +39,7 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 61] = [
     ("Game", "GameServer/EnableNamedPipe", "there is no pipe"),
     ("Game", "GameServer/LastTouchSecondsDisconnect", "AppDataInactivityTimeout of a listener does this"),
     ("Game", "GameServer/ServerStateFile", "the state of the server is not read from a file"),
-    ("Game", "GameServer/WorkloadConfigFile", "the load of one process needs no levels"),
+    ("Game", "GameServer/WorkloadConfigFile", LEVELS),
     ("Game", "GameServer/JoinErrorCountToReinitialize", "a room that fails is made anew at once"),
     ("Game", "GameServer/InactivityTimeoutHours", "AppDataInactivityTimeout of a listener does this"),
     ("TCPS2SListener", "InactivityTimeout", LINK),
@@ -62,6 +62,11 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 61] = [
     ("WebSocketS2SListener", "MaxOutboundMessageSize", LINK),
     ("WebSocketS2SListener", "AppDataInactivityTimeout", LINK),
     ("AuthProvider", "", SERVICES),
+    ("Plugin", "", SERVICES),
+    ("controller", "", LEVELS),
+    ("weight", "", LEVELS),
+    ("LoadBalancer", "ReserveRatio", LEVELS),
+    ("LoadBalancer", "ValueUp", LEVELS),
     ("HttpQueueSettings", "", SERVICES),
 ];
 
@@ -70,6 +75,7 @@ const WEB_RTC: &str = "WebRTC is not spoken";
 const SERVICES: &str = "web services are not called";
 const AT_ONCE: &str = "a game server tells its Master of changes at once";
 const LINK: &str = "the link between servers has limits of its own";
+const LEVELS: &str = "the load of one process needs no levels";
 const STORED: &str = "rooms are not stored";
 const SQL: &str = "SQL lobbies are not served";
 
@@ -87,6 +93,25 @@ pub fn not_in_effect(setting: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Authentication, CustomAuth, GameServerSettings, InstanceSettings, MasterSettings, NameServerSettings,
+        RouteSettings, WebRpc,
+    };
+
+    #[test]
+    fn every_entry_is_a_setting_that_there_is() {
+        let known = [
+            ("Instance", InstanceSettings::keys()),
+            ("Route", RouteSettings::keys()),
+            ("NameServer", [NameServerSettings::keys(), Authentication::keys(), CustomAuth::keys()].concat()),
+            ("Master", [MasterSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
+            ("Game", [GameServerSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
+        ];
+        for (of, key, _) in NOT_IN_EFFECT.iter().filter(|(_, key, _)| !key.is_empty()) {
+            let of_same = known.iter().filter(|(name, _)| name == of).flat_map(|(_, keys)| keys);
+            assert!(of_same.clone().any(|known| known.name == *key), "{of} {key}");
+        }
+    }
 
     #[test]
     fn settings_are_found_as_they_are_named_in_a_check() {

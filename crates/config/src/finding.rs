@@ -25,11 +25,26 @@ impl fmt::Display for Severity {
     }
 }
 
+/// What a finding is about, for reports that group them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// How a file or a setting is written.
+    Setting,
+    /// Something that works elsewhere and that this server does not do.
+    Unsupported,
+    /// A certificate or key that is missing.
+    Certificate,
+    /// A secret that everyone knows.
+    Secret,
+}
+
 /// Something that an operator should know. It prints as `file:line:column: severity: text`, with the line below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
+    /// What it is about.
+    pub subject: Subject,
     /// Where it is.
     pub place: Place,
     /// What came and what was expected.

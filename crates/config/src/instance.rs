@@ -3,9 +3,11 @@
 use crate::acme::{self, Acme};
 use crate::application::{Application, Applications};
 use crate::check::{Check, Told, attributes};
+use crate::finding::Severity;
 use crate::listener::{self, Listener, SecurePort};
+use crate::log_file::{self, LogFile};
 use crate::s2s::{self, S2s};
-use crate::settings::{Case, Reader, settings};
+use crate::settings::{Case, Reader, Reload, settings};
 use crate::value::{EncryptionTypes, Milliseconds, Value as _};
 use crate::xml::Element;
 
@@ -61,10 +63,10 @@ settings! {
         "EnableTotalCounters" => enable_total_counters: bool = true, "metrics cost little", Restart;
         /// Whether a log is written.
         "LoggingEnabled" => logging_enabled: bool = true, "a server without a log cannot be helped", Restart;
-        /// Folder of the log.
-        "LogFileLocation" => log_file_location: Option<String> = None, "the standard error stream", Restart;
-        /// First part of the name of the log.
-        "LogFileName" => log_file_name: Option<String> = None, "the name of the instance", Restart;
+        /// Folder of the log, from that of this file.
+        "LogFileLocation" => log_file_location: Option<String> = None, "log beside this file", Restart;
+        /// What names of the log begin with; the date follows.
+        "LogFileName" => log_file_name: Option<String> = None, "Photon- and the name of the instance", Restart;
     }
 }
 
@@ -102,6 +104,8 @@ pub struct Instance {
     pub name: String,
     /// Its attributes.
     pub settings: InstanceSettings,
+    /// Where its log goes; `None` if there is to be none.
+    pub log: Option<LogFile>,
     /// Where it listens.
     pub listeners: Vec<Listener>,
     /// Ports behind a proxy that ends TLS.
@@ -184,7 +188,7 @@ fn name_of(check: &mut Check<'_>, element: &Element) -> Option<String> {
 
 pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
     let name = name_of(check, element).unwrap_or_default();
-    let settings = read_settings(check, element);
+    let (settings, log) = read_settings(check, element, &name);
     let mut known: Vec<&str> = listener::GROUPS.iter().flat_map(|group| [group.list, group.item]).collect();
     known.extend(IRRELEVANT_ELEMENTS);
     known.extend(["Applications", "SecurePorts", "S2S", "WebSocketS2S", "ConfigServer", "Acme"]);
@@ -193,7 +197,8 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
         check.ignored(format!("<{}>", irrelevant.name.text), &irrelevant.name.span);
     }
     for server in element.children("ConfigServer") {
-        check.warn(&server.name.span, "<ConfigServer> has no effect: this server has no telnet menu");
+        let text = "<ConfigServer> has no effect: this server has no telnet menu";
+        check.unsupported(Severity::Warning, &server.name.span, text);
     }
     let s2s = s2s::read(check, element);
     let acme = acme::read(check, element);
@@ -201,12 +206,13 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
     let secure_ports = listener::secure_ports(check, element);
     let applications = crate::application::read(check, element);
     applications.check_listeners(check, &listeners);
-    Instance { name, settings, listeners, secure_ports, s2s, applications, acme }
+    Instance { name, settings, log, listeners, secure_ports, s2s, applications, acme }
 }
 
-fn read_settings(check: &mut Check<'_>, element: &Element) -> InstanceSettings {
+fn read_settings(check: &mut Check<'_>, element: &Element, name: &str) -> (InstanceSettings, Option<LogFile>) {
+    let folder = check.folder(element.name.span.file);
     let mut reader = Reader::new(check, "Instance", Case::Told, attributes(element));
-    reader.ignore(&["Name"]);
+    reader.take("Name", name.to_owned(), "the name of the element", Reload::Restart);
     let settings = InstanceSettings::read(&mut reader);
     reader.ignore(&IRRELEVANT);
     let bounds = [
@@ -225,6 +231,8 @@ fn read_settings(check: &mut Check<'_>, element: &Element) -> InstanceSettings {
             reader.check.fail(&span, text);
         }
     }
+    let name_span = reader.span("LogFileName");
+    let log = log_file::of_instance(reader.check, &settings, name, &folder, name_span.as_ref());
     reader.finish();
-    settings
+    (settings, log)
 }

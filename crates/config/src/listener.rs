@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::check::{Check, attributes};
 use crate::s2s;
-use crate::settings::{Case, Reader, settings};
+use crate::settings::{Case, Reader, Reload, settings};
 use crate::source::{Place, Span};
 use crate::tls::{self, CertificateSettings, Tls};
 use crate::value::{ListenAddress, Milliseconds, Networks, Port, ProxyProtocol, Value as _};
@@ -357,11 +357,12 @@ fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> List
 }
 
 fn read_routes(check: &mut Check<'_>, element: &Element, settings: &HttpSettings, form: Form) -> Vec<Route> {
+    let port = element.attribute("Port").map_or("", |port| port.value.text.as_str());
     let mut routes: Vec<Route> = Vec::new();
     for routing in element.children("Routing") {
         check.unknown_children(routing, &["Route"]);
         for child in routing.children("Route") {
-            let route = read_route(check, child);
+            let route = read_route(check, child, port);
             let same = |other: &&Route| other.settings.url.eq_ignore_ascii_case(&route.settings.url);
             if let Some(first) = routes.iter().find(same) {
                 let line = check.line(&first.span, &route.span);
@@ -385,10 +386,12 @@ fn read_routes(check: &mut Check<'_>, element: &Element, settings: &HttpSettings
     routes
 }
 
-fn read_route(check: &mut Check<'_>, element: &Element) -> Route {
+fn read_route(check: &mut Check<'_>, element: &Element, listener: &str) -> Route {
     let span = element.name.span.clone();
     check.unknown_children(element, &[]);
-    let mut reader = Reader::new(check, "Route", Case::Told, attributes(element));
+    let url = element.attribute("Url").map_or("", |url| url.value.text.as_str());
+    let of = format!("Route {url} of {listener}");
+    let mut reader = Reader::new(check, of, Case::Told, attributes(element));
     let settings = RouteSettings::read(&mut reader);
     let (url, peer) = (reader.span("Url"), reader.span("PeerType"));
     reader.finish();
@@ -416,7 +419,7 @@ pub(crate) fn secure_ports(check: &mut Check<'_>, element: &Element) -> Vec<Secu
         check.unknown_children(list, &["SecurePort"]);
         for item in list.children("SecurePort") {
             let mut reader = Reader::new(check, "SecurePort", Case::Told, attributes(item));
-            let port = reader.take::<Option<Port>>("Port", None, "must be written");
+            let port = reader.take::<Option<Port>>("Port", None, "must be written", Reload::Restart);
             let is_written = reader.span("Port").is_some();
             reader.finish();
             match port {

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::load::{ControllerSettings, LevelSettings, LoadBalancerSettings, WeightSettings};
+use crate::plugin::{PluginSettings, PluginsSettings};
 use crate::{
     AcmeSettings, ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings,
     CustomAuth, GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
-    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, S2sSettings, TcpSettings, TlsSettings, WebRpc, not_in_effect,
+    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, S2sSettings, TcpSettings, TlsSettings, WebRpc,
+    not_in_effect,
 };
 
 /// The reference of settings as Markdown.
@@ -36,6 +39,12 @@ pub fn reference() -> String {
         ("GameServer.xml.config", "Game", GameServerSettings::keys()),
         ("Master.xml.config, GameServer.xml.config: WebRPC", "Master", WebRpc::keys()),
         ("Nameserver.json: a node", "region", Region::keys()),
+        ("Workload.config: a controller", "controller", ControllerSettings::keys()),
+        ("Workload.config: a level of a controller", "controller", LevelSettings::keys()),
+        ("LoadBalancer.config", "LoadBalancer", LoadBalancerSettings::keys()),
+        ("LoadBalancer.config: the weight of a level", "weight", WeightSettings::keys()),
+        ("plugin.config", "PluginSettings", PluginsSettings::keys()),
+        ("plugin.config: a plugin", "Plugin", PluginSettings::keys()),
     ];
     let mut page = String::new();
     for (title, of, keys) in sections {

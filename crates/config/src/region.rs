@@ -3,14 +3,14 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::application::{Application, Role};
-use crate::check::Check;
+use crate::check::{Check, Told};
 use crate::finding::Severity;
 use crate::instance::Instance;
 use crate::json::{self, Kind, Node};
+use crate::role_file::common_places;
 use crate::role_settings::NameServerSettings;
 use crate::settings::{Case, Entry, Reader, settings};
 use crate::source::Span;
-use crate::tls::{deployment, resolve};
 
 settings! {
     /// A node of `Nameserver.json`.
@@ -45,16 +45,15 @@ pub(crate) fn read(
     settings: &NameServerSettings,
     instance: &Instance,
 ) -> Vec<Region> {
-    let folder = check.folder(application.span.file);
-    let deployment = deployment(&folder);
-    let base = application.settings.base_directory.as_deref().unwrap_or(&application.settings.name);
-    let name = &settings.name_server_config;
-    for folder in [deployment.clone(), folder, resolve(&deployment, base).join("bin")] {
-        let Ok(opened) = check.open(&resolve(&folder, name)) else { return Vec::new() };
-        let Some(file) = opened else { continue };
-        return parse(check, file);
+    let places = common_places(check, application, &settings.name_server_config);
+    for path in &places {
+        match check.open(path) {
+            Ok(Some(file)) => return parse(check, file),
+            Ok(None) => {}
+            Err(Told) => return Vec::new(),
+        }
     }
-    let path = resolve(&deployment, name);
+    let [path, ..] = places;
     if instance.application(Role::Master).is_some() {
         let text = format!("there is no {}; clients are sent to this server's own Master", path.display());
         check.find(Severity::Note, &application.span, text);
@@ -122,7 +121,9 @@ fn read_one(check: &mut Check<'_>, node: &Node) -> Option<Region> {
             }
         }
     }
-    let mut reader = Reader::new(check, "region", Case::Free, entries);
+    let code = entries.iter().find(|entry| entry.name.eq_ignore_ascii_case("Region"));
+    let of = code.map_or_else(|| "region".to_owned(), |code| format!("region {}", code.value.to_lowercase()));
+    let mut reader = Reader::new(check, of, Case::Free, entries);
     let mut region = Region::read(&mut reader);
     reader.refuse(
         &["HttpPath", "PortHttp", "PortSecureHttp"],

@@ -1,21 +1,23 @@
-//! The files of the roles: `Nameserver.xml.config`, `Master.xml.config` and `GameServer.xml.config`.
+//! The roles, each from its file and the files that belong to it.
 //!
 //! Names are read in any letter case, and a setting may be an element or an attribute of the element around it.
 
-use std::path::{Path, PathBuf};
-
-use crate::application::{Application, Role};
-use crate::check::{Check, Told, attributes, tree};
-use crate::finding::Severity;
+use crate::application::Role;
+use crate::check::{Check, attributes};
+use crate::finding::{Severity, Subject};
 use crate::instance::Instance;
+use crate::load::{self, LoadBalancer, Workload};
+use crate::log4net::{self, LogLevels};
+use crate::plugin::{self, Plugin};
 use crate::region::{self, Region};
+use crate::role_file::{self, RoleFile};
 use crate::role_settings::{
     AuthProviderSettings, Authentication, CustomAuth, GameServerSettings, HttpQueue, MasterSettings,
     NameServerSettings, WebRpc,
 };
-use crate::settings::{Case, Reader};
+use crate::settings::{Case, Reader, Reload};
+use crate::shipped::is_known_key;
 use crate::source::Span;
-use crate::tls::{deployment, resolve};
 use crate::value::Secret;
 use crate::xml::Element;
 
@@ -43,6 +45,8 @@ pub struct NameServer {
     pub auth_providers: Vec<AuthProvider>,
     /// Regions and their Masters; none = this server's own Master.
     pub regions: Vec<Region>,
+    /// What is logged.
+    pub log_levels: LogLevels,
 }
 
 /// What the Master is told.
@@ -54,6 +58,10 @@ pub struct Master {
     pub authentication: Authentication,
     /// Calls of clients to the operator's web service.
     pub web_rpc: WebRpc,
+    /// How game servers are chosen.
+    pub load_balancer: LoadBalancer,
+    /// What is logged.
+    pub log_levels: LogLevels,
 }
 
 /// What the game server is told.
@@ -67,21 +75,12 @@ pub struct GameServer {
     pub http_queue: HttpQueue,
     /// Calls of clients to the operator's web service.
     pub web_rpc: WebRpc,
-}
-
-/// The names that a role's file has in deployments; the documentation is not of one mind.
-fn file_names(role: Role) -> &'static [&'static str] {
-    match role {
-        Role::NameServer => &["Nameserver.xml.config"],
-        Role::Master => &["Master.xml.config", "MasterServer.xml.config"],
-        Role::Game => &["GameServer.xml.config"],
-    }
-}
-
-/// Where the file of a role may be: in the `bin` of its application, or beside `PhotonServer.config`.
-fn candidates(folder: &Path, application: &Application, name: &str) -> [PathBuf; 2] {
-    let base = application.settings.base_directory.as_deref().unwrap_or(&application.settings.name);
-    [resolve(&deployment(folder), base).join("bin").join(name), folder.join(name)]
+    /// How load becomes a level.
+    pub workload: Workload,
+    /// Code for rooms.
+    pub plugins: Vec<Plugin>,
+    /// What is logged.
+    pub log_levels: LogLevels,
 }
 
 /// The roles of an instance.
@@ -96,24 +95,30 @@ pub(crate) fn read(check: &mut Check<'_>, instance: &Instance) -> Roles {
     let mut roles = Roles::default();
     let mut keys: Vec<(Role, Span, Secret)> = Vec::new();
     for application in &instance.applications.all {
-        let written = open(check, application).ok().flatten();
-        let (element, of) = (written.as_ref(), application.role.name());
+        let file = role_file::read(check, application);
+        let log_levels = log4net::read(check, application);
         let token_key = match application.role {
             Role::NameServer => {
-                let (mut name_server, span) = read_name_server(check, element, of);
+                let (mut name_server, span) = read_name_server(check, file);
                 name_server.regions = region::read(check, application, &name_server.settings, instance);
+                name_server.log_levels = log_levels;
                 let key = name_server.authentication.token_key.clone();
                 roles.name_server = Some(name_server);
                 key.zip(span)
             }
             Role::Master => {
-                let (master, span) = read_master(check, element, of);
+                let (mut master, span) = read_master(check, file);
+                master.load_balancer = load::read_balancer(check, application);
+                master.log_levels = log_levels;
                 let key = master.authentication.token_key.clone();
                 roles.master = Some(master);
                 key.zip(span)
             }
             Role::Game => {
-                let (game, span) = read_game_server(check, element, of, instance);
+                let (mut game, span) = read_game_server(check, file, instance);
+                game.workload = load::read_workload(check, application, &game.settings.workload_config_file);
+                game.plugins = plugin::read(check, application);
+                game.log_levels = log_levels;
                 let key = game.authentication.token_key.clone();
                 roles.game_server = Some(game);
                 key.zip(span)
@@ -133,60 +138,29 @@ pub(crate) fn read(check: &mut Check<'_>, instance: &Instance) -> Roles {
     roles
 }
 
-/// Opens the file of a role. Without one the defaults hold.
-fn open(check: &mut Check<'_>, application: &Application) -> Result<Option<Element>, Told> {
-    let folder = check.folder(application.span.file);
-    for name in file_names(application.role) {
-        for path in candidates(&folder, application, name) {
-            let Some(file) = check.open(&path)? else { continue };
-            let root = check.parse_xml(file)?;
-            return photon(check, root).map(Some);
-        }
-    }
-    let [path, _] = candidates(&folder, application, file_names(application.role).first().unwrap_or(&""));
-    let text = format!("there is no {}; the defaults hold for the {}", path.display(), application.role.name());
-    check.find(Severity::Note, &application.span, text);
-    Ok(None)
-}
-
-/// `configuration/Photon`.
-fn photon(check: &mut Check<'_>, root: Element) -> Result<Element, Told> {
-    if !root.is("configuration") {
-        let text = format!("expected <configuration> as the outermost element, got <{}>", root.name.text);
-        check.fail(&root.name.span, text);
-        return Err(Told);
-    }
-    let span = root.name.span.clone();
-    for child in root.children.iter().filter(|child| !child.is("Photon")) {
-        let name = &child.name.text;
-        check.warn(&child.name.span, format!("unknown element <{name}> in <configuration>; expected <Photon>"));
-    }
-    let mut found = root.children.into_iter().filter(|child| child.is("Photon"));
-    match (found.next(), found.next()) {
-        (Some(element), None) => Ok(element),
-        (None, _) => {
-            check.fail(&span, "expected <Photon> in <configuration>, got none");
-            Err(Told)
-        }
-        (_, Some(second)) => {
-            check.fail(&second.name.span, "expected one <Photon> in <configuration>, got a second one");
-            Err(Told)
-        }
-    }
-}
-
-const PROVIDERS: &str = "CustomAuth/AuthProviders";
 const TOKEN_KEY: &str = "Authentication/AuthTokenKey";
+const HMAC_KEY: &str = "Authentication/HMACTokenKey";
 
-fn reader<'c, 'e>(check: &'c mut Check<'e>, element: Option<&Element>, of: &str) -> Reader<'c, 'e> {
-    let entries = element.map(|element| tree(element, &[PROVIDERS])).unwrap_or_default();
-    Reader::new(check, of, Case::Free, entries)
+/// Tokens, and where their key is written. Keys that everyone knows are told.
+fn read_authentication(reader: &mut Reader<'_, '_>) -> (Authentication, Option<Span>) {
+    let authentication = Authentication::read(reader);
+    for (name, key) in [(TOKEN_KEY, &authentication.token_key), (HMAC_KEY, &authentication.hmac_token_key)] {
+        if let (Some(span), Some(true)) = (reader.span(name), key.as_ref().map(is_known_key)) {
+            let text = format!(
+                "{name} is that of the vendor's download, so everyone can forge tokens; write a new one, for example \
+                 from `uuidgen`, in the files of all roles"
+            );
+            reader.check.find_about(Subject::Secret, Severity::Warning, &span, text);
+        }
+    }
+    let span = reader.span(TOKEN_KEY);
+    (authentication, span)
 }
 
-fn read_name_server(check: &mut Check<'_>, element: Option<&Element>, of: &str) -> (NameServer, Option<Span>) {
-    let mut reader = reader(check, element, of);
+fn read_name_server(check: &mut Check<'_>, file: RoleFile) -> (NameServer, Option<Span>) {
+    let mut reader = Reader::new(check, Role::NameServer.name(), Case::Free, file.entries);
     let settings = NameServerSettings::read(&mut reader);
-    let authentication = Authentication::read(&mut reader);
+    let (authentication, key_span) = read_authentication(&mut reader);
     let custom_auth = CustomAuth::read(&mut reader);
     reader.set_prefix("CustomAuth/HttpQueueSettings/");
     let auth_queue = HttpQueue::read(&mut reader);
@@ -199,24 +173,23 @@ fn read_name_server(check: &mut Check<'_>, element: Option<&Element>, of: &str) 
             reader.check.fail(&span, "MinDisconnectTime is over MaxDisconnectTime; expected at most that");
         }
     }
-    let key_span = reader.span(TOKEN_KEY);
     reader.finish();
-    let auth_providers = element.map(|element| read_providers(check, element)).unwrap_or_default();
-    (NameServer { settings, authentication, custom_auth, auth_queue, auth_providers, regions: Vec::new() }, key_span)
+    let auth_providers = read_providers(check, &file.providers);
+    let name_server =
+        NameServer { settings, authentication, custom_auth, auth_queue, auth_providers, ..NameServer::default() };
+    (name_server, key_span)
 }
 
-fn read_providers(check: &mut Check<'_>, photon: &Element) -> Vec<AuthProvider> {
+fn read_providers(check: &mut Check<'_>, lists: &[Element]) -> Vec<AuthProvider> {
     let mut providers: Vec<(AuthProvider, Span)> = Vec::new();
-    let lists = photon.children("CustomAuth").flat_map(|auth| auth.children("AuthProviders"));
     for list in lists {
         check.unknown_children(list, &["AuthProvider"]);
         for item in list.children("AuthProvider") {
-            let known = AuthProviderSettings::keys();
-            let is_known = |name: &str| known.iter().any(|key| key.name.eq_ignore_ascii_case(name));
-            let (own, further): (Vec<_>, Vec<_>) =
-                attributes(item).into_iter().partition(|entry| is_known(&entry.name));
-            let mut reader = Reader::new(check, "AuthProvider", Case::Free, own);
+            let number = item.attribute("AuthenticationType").map_or("", |number| number.value.text.as_str());
+            let of = format!("AuthProvider {number}");
+            let mut reader = Reader::new(check, of, Case::Free, attributes(item));
             let settings = AuthProviderSettings::read(&mut reader);
+            let parameters = reader.take_parameters(Reload::Live);
             let (type_span, url_span) = (reader.span("AuthenticationType"), reader.span("AuthUrl"));
             reader.finish();
             let span = item.name.span.clone();
@@ -239,39 +212,26 @@ fn read_providers(check: &mut Check<'_>, photon: &Element) -> Vec<AuthProvider> 
             {
                 check.fail(&span, format!("expected an AuthUrl that begins with https:// or http://, got {url:?}"));
             }
-            let mut parameters = Vec::new();
-            for entry in further {
-                match check.expand(&entry.value) {
-                    Ok(value) => parameters.push((entry.name, Secret::new(value))),
-                    Err(text) => check.fail(&entry.value_span, text),
-                }
-            }
             providers.push((AuthProvider { settings, parameters }, span));
         }
     }
     providers.into_iter().map(|(provider, _)| provider).collect()
 }
 
-fn read_master(check: &mut Check<'_>, element: Option<&Element>, of: &str) -> (Master, Option<Span>) {
-    let mut reader = reader(check, element, of);
+fn read_master(check: &mut Check<'_>, file: RoleFile) -> (Master, Option<Span>) {
+    let mut reader = Reader::new(check, Role::Master.name(), Case::Free, file.entries);
     let settings = MasterSettings::read(&mut reader);
-    let authentication = Authentication::read(&mut reader);
+    let (authentication, key_span) = read_authentication(&mut reader);
     let web_rpc = WebRpc::read(&mut reader);
     reader.ignore(&["LoadBalancing/EnablePerformanceCounters", "LoadBalancing/GCLatencyMode", "LoadBalancing"]);
-    let key_span = reader.span(TOKEN_KEY);
     reader.finish();
-    (Master { settings, authentication, web_rpc }, key_span)
+    (Master { settings, authentication, web_rpc, ..Master::default() }, key_span)
 }
 
-fn read_game_server(
-    check: &mut Check<'_>,
-    element: Option<&Element>,
-    of: &str,
-    instance: &Instance,
-) -> (GameServer, Option<Span>) {
-    let mut reader = reader(check, element, of);
+fn read_game_server(check: &mut Check<'_>, file: RoleFile, instance: &Instance) -> (GameServer, Option<Span>) {
+    let mut reader = Reader::new(check, Role::Game.name(), Case::Free, file.entries);
     let settings = GameServerSettings::read(&mut reader);
-    let authentication = Authentication::read(&mut reader);
+    let (authentication, key_span) = read_authentication(&mut reader);
     let web_rpc = WebRpc::read(&mut reader);
     reader.set_prefix("GameServer/HttpQueueSettings/");
     let http_queue = HttpQueue::read(&mut reader);
@@ -299,7 +259,6 @@ fn read_game_server(
     {
         reader.check.warn(&span, "PublicHostName is empty, so clients get no wss address; expected a host name");
     }
-    let key_span = reader.span(TOKEN_KEY);
     reader.finish();
-    (GameServer { settings, authentication, http_queue, web_rpc }, key_span)
+    (GameServer { settings, authentication, http_queue, web_rpc, ..GameServer::default() }, key_span)
 }

@@ -1,6 +1,7 @@
 //! The settings of the roles' files.
 
 use crate::settings::settings;
+use crate::shipped::is_known_key;
 use crate::value::{Hours, Milliseconds, Minutes, Port, Seconds, Secret};
 
 settings! {
@@ -14,6 +15,13 @@ settings! {
         "Authentication/AuthTokenExpirationSeconds" => token_expiration: Seconds = Seconds::new(3_600), "as the shipped files of Master and game server", Live;
         /// How often what is known of services is renewed.
         "Authentication/AuthCacheUpdateInterval" => cache_update_interval: Seconds = Seconds::new(300), "as the reference product", Live;
+    }
+}
+
+impl Authentication {
+    /// Whether a key is one of those in the vendor's download, which everyone knows.
+    pub fn has_known_key(&self) -> bool {
+        [&self.token_key, &self.hmac_token_key].into_iter().flatten().any(is_known_key)
     }
 }
 

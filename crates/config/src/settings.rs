@@ -1,9 +1,9 @@
 //! Settings: each is declared once, and read from there.
 
-use crate::check::Check;
+use crate::check::{Check, Effective, Origin, Owner};
 use crate::finding::{Severity, nearest};
 use crate::source::Span;
-use crate::value::Value;
+use crate::value::{Secret, Value};
 
 /// When a changed value takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ macro_rules! settings {
 
         impl $Name {
             pub(crate) fn read(reader: &mut $crate::settings::Reader<'_, '_>) -> Self {
-                Self { $($field: reader.take::<$Type>($key, $default, $reason),)* }
+                Self { $($field: reader.take::<$Type>($key, $default, $reason, $crate::settings::Reload::$reload),)* }
             }
 
             /// The settings, in the order of the reference.
@@ -98,6 +98,7 @@ pub(crate) struct Reader<'c, 'e> {
     pub(crate) check: &'c mut Check<'e>,
     /// What the settings belong to, for messages.
     of: String,
+    owner: Owner,
     prefix: &'static str,
     case: Case,
     entries: Vec<(Entry, bool)>,
@@ -107,7 +108,9 @@ pub(crate) struct Reader<'c, 'e> {
 impl<'c, 'e> Reader<'c, 'e> {
     pub(crate) fn new(check: &'c mut Check<'e>, of: impl Into<String>, case: Case, entries: Vec<Entry>) -> Self {
         let entries = entries.into_iter().map(|entry| (entry, false)).collect();
-        Self { check, of: of.into(), prefix: "", case, entries, known: Vec::new() }
+        let of = of.into();
+        let owner = check.owner(&of);
+        Self { check, of, owner, prefix: "", case, entries, known: Vec::new() }
     }
 
     /// Reads the names that follow below `prefix`, which ends in `/`.
@@ -121,37 +124,73 @@ impl<'c, 'e> Reader<'c, 'e> {
         found.map(|(entry, _)| entry.value_span.clone())
     }
 
-    pub(crate) fn take<T: Value>(&mut self, key: &'static str, default: T, reason: &'static str) -> T {
+    pub(crate) fn take<T: Value>(&mut self, key: &'static str, default: T, reason: &'static str, reload: Reload) -> T {
         let name = format!("{}{key}", self.prefix);
-        let setting = format!("{} {name}", self.of);
-        let Some((value, span)) = self.claim(&name) else {
-            self.check.default_used(setting, default.show(), reason);
-            self.known.push(name);
-            return default;
-        };
-        if !T::SECRET {
-            self.check.reveal(&span);
-        }
-        self.known.push(name);
-        let expanded = match self.check.expand(&value) {
-            Ok(expanded) => expanded,
-            Err(text) => {
-                self.check.find(Severity::Error, &span, text);
+        let claimed = self.claim(&name);
+        self.known.push(name.clone());
+        let shown = default.show();
+        let (value, span) = match claimed {
+            Some((written, span)) => (self.parse::<T>(&name, &written, &span), span),
+            None => {
+                self.used(&name, shown.clone(), shown, Origin::Default(reason), reload, None);
                 return default;
             }
         };
-        let read = if T::SECRET { T::parse(&expanded) } else { T::parse(expanded.trim()) };
-        match read {
-            Some(read) => {
-                self.check.value_used(setting, read.show(), &span);
-                read
-            }
-            None => {
-                let got = if T::SECRET { String::new() } else { format!(", got {value:?}") };
-                self.check.find(Severity::Error, &span, format!("{setting}: expected {}{got}", T::EXPECTED));
-                default
-            }
+        let Some((value, secret)) = value else { return default };
+        let origin = Origin::File(self.check.place(&span));
+        self.used(&name, value.show(), shown, origin, reload, secret);
+        value
+    }
+
+    /// What was written as a value, and as a secret if it is one; what is wrong with it is told.
+    fn parse<T: Value>(&mut self, name: &str, written: &str, span: &Span) -> Option<(T, Option<Secret>)> {
+        if !T::SECRET {
+            self.check.reveal(span);
         }
+        let expanded = match self.check.expand(written) {
+            Ok(expanded) => expanded,
+            Err(text) => {
+                self.check.fail(span, text);
+                return None;
+            }
+        };
+        let value = if T::SECRET { T::parse(&expanded) } else { T::parse(expanded.trim()) };
+        if value.is_none() {
+            let got = if T::SECRET { String::new() } else { format!(", got {written:?}") };
+            self.check.fail(span, format!("{} {name}: expected {}{got}", self.of, T::EXPECTED));
+        }
+        value.map(|value| (value, T::SECRET.then(|| Secret::new(expanded))))
+    }
+
+    fn used(
+        &mut self,
+        name: &str,
+        value: String,
+        default: String,
+        origin: Origin,
+        reload: Reload,
+        secret: Option<Secret>,
+    ) {
+        let (setting, owner) = (format!("{} {name}", self.of), self.owner.clone());
+        self.check.effective.push(Effective { setting, value, default, origin, reload, owner, secret });
+    }
+
+    /// Takes every setting that nobody has taken as a parameter of the owner's own, which is never shown.
+    pub(crate) fn take_parameters(&mut self, reload: Reload) -> Vec<(String, Secret)> {
+        let mut parameters = Vec::new();
+        let left = self.entries.iter_mut().filter(|(_, used)| !*used);
+        let left = left.map(|(entry, used)| {
+            *used = true;
+            (entry.name.clone(), entry.value.clone(), entry.value_span.clone())
+        });
+        let left: Vec<_> = left.collect();
+        for (name, written, span) in left {
+            let Some((value, secret)) = self.parse::<Secret>(&name, &written, &span) else { continue };
+            let origin = Origin::File(self.check.place(&span));
+            self.used(&name, value.show(), String::new(), origin, reload, secret);
+            parameters.push((name, value));
+        }
+        parameters
     }
 
     /// Takes settings that mean nothing here, silently.
@@ -169,7 +208,7 @@ impl<'c, 'e> Reader<'c, 'e> {
         for key in keys {
             if let Some((_, span)) = self.claim(key) {
                 let text = format!("{} {key} has no effect: {why}", self.of);
-                self.check.find(Severity::Warning, &span, text);
+                self.check.unsupported(Severity::Warning, &span, text);
             }
             self.known.push((*key).to_owned());
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::check::attributes;
+use crate::finding::{Severity, Subject};
 use crate::settings::{Case, Reader, settings};
 use crate::value::{ClientCertificate, Secret, TlsVersion, Value as _};
 use crate::xml::Element;
@@ -110,7 +111,9 @@ pub(crate) fn read(
     let mut certificates: Vec<_> = own.into_iter().map(|own| certificate(folder, &base, own)).collect();
     let wrapped = element.children("ServerCertificates").flat_map(|list| list.children("ServerCertificate"));
     for node in element.children("ServerCertificate").chain(wrapped) {
-        let mut reader = Reader::new(reader.check, "ServerCertificate", Case::Told, attributes(node));
+        let port = element.attribute("Port").map_or("", |port| port.value.text.as_str());
+        let of = format!("ServerCertificate of {port}");
+        let mut reader = Reader::new(reader.check, of, Case::Told, attributes(node));
         let settings = CertificateSettings::read(&mut reader);
         reader.finish();
         certificates.push(certificate(folder, &base, settings));
@@ -128,12 +131,13 @@ pub(crate) fn read(
     if let Some(path) = missing.first() {
         let remedy = if from_store.is_some() {
             "; there is no Windows certificate store here: export the certificate with its key as .pfx and convert it with \
-             `openssl pkcs12 -in x.pfx -out server.pem -nodes`"
+             `lampyris cert import --pfx x.pfx --out server.pem`"
         } else {
-            "; put certificate and key there, or say where they are with CertificatePath"
+            "; put certificate and key there, say where they are with CertificatePath, or make them with \
+             `lampyris cert dev --name HOST --config FILE`"
         };
         let text = format!("this listener is secure, and its certificate {} cannot be read{remedy}", path.display());
-        reader.check.fail(&secure, text);
+        reader.check.find_about(Subject::Certificate, Severity::Error, &secure, text);
     }
     let roots = root_certificates(folder, &base, settings.root_certificates.as_deref());
     if let Some(span) = reader.span("RootCertificates")

@@ -11,19 +11,19 @@ const MAX_DEPTH: usize = 32;
 const MAX_NODES: u32 = 100_000;
 
 /// A name or value and where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) text: String,
     pub(crate) span: Span,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Attribute {
     pub(crate) name: Written,
     pub(crate) value: Written,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Element {
     pub(crate) name: Written,
     pub(crate) attributes: Vec<Attribute>,

@@ -74,7 +74,7 @@ impl Worker {
         connection.role = Some(role);
         connection.session = match role {
             Role::NameServer => {
-                let deadline = now + config.name_server.authentication_timeout;
+                let deadline = now.saturating_add(config.name_server.authentication_timeout);
                 connection.deadline = Some((deadline, Deadline::Authenticate));
                 Session::NameServer { attempts: 0 }
             }

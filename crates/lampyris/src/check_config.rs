@@ -13,7 +13,11 @@ const WARNINGS: u8 = 1;
 const ERRORS: u8 = 2;
 
 pub(crate) fn run(args: &CheckConfigArgs) -> ExitCode {
-    let options = LoadOptions { instance: args.instance.as_deref(), strict: args.strict_config };
+    let options = LoadOptions {
+        instance: args.instance.as_deref(),
+        strict: args.strict_config,
+        ignore_plugins: args.ignore_plugins,
+    };
     let variable = |name: &str| std::env::var(name).ok();
     let loaded = load(&args.config, options, Environment { read: &read_file, variable: &variable });
     // A closed pipe is the reader's choice, and no finding.
@@ -21,6 +25,11 @@ pub(crate) fn run(args: &CheckConfigArgs) -> ExitCode {
         let _ = tell_values(&loaded, BufWriter::new(stdout()));
     }
     let _ = tell_findings(&loaded, BufWriter::new(stderr()));
+    exit_code(&loaded)
+}
+
+/// What came of loading, as an exit code.
+pub(crate) fn exit_code(loaded: &Loaded) -> ExitCode {
     match loaded.worst() {
         Some(Severity::Error) => ExitCode::from(ERRORS),
         Some(Severity::Warning) => ExitCode::from(WARNINGS),
@@ -28,7 +37,7 @@ pub(crate) fn run(args: &CheckConfigArgs) -> ExitCode {
     }
 }
 
-fn tell_values(loaded: &Loaded, mut out: impl Write) -> io::Result<()> {
+pub(crate) fn tell_values(loaded: &Loaded, mut out: impl Write) -> io::Result<()> {
     for one in &loaded.effective {
         let origin = match &one.origin {
             Origin::File(place) | Origin::Ignored(place) => place.to_string(),
@@ -39,7 +48,7 @@ fn tell_values(loaded: &Loaded, mut out: impl Write) -> io::Result<()> {
     out.flush()
 }
 
-fn tell_findings(loaded: &Loaded, mut out: impl Write) -> io::Result<()> {
+pub(crate) fn tell_findings(loaded: &Loaded, mut out: impl Write) -> io::Result<()> {
     for finding in &loaded.findings {
         writeln!(out, "{finding}")?;
     }

@@ -8,9 +8,11 @@ use clap::{Args, Parser, Subcommand};
 use lampyris_server::{Addresses, HostName, Options, StartError, default_listeners};
 
 use crate::acme_args::AcmeArgs;
-use crate::configured::{self, Files};
-
 use crate::cert;
+use crate::configured::{self, Checked, Files};
+use crate::import::ImportArgs;
+use crate::logs::{LogArgs, LogsArgs};
+use crate::sample::ConfigCommand;
 
 /// A self-hosted real-time multiplayer server, compatible with Photon Realtime, PUN 2 and Photon JavaScript clients.
 ///
@@ -34,6 +36,19 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
+    /// Look at a deployment of a Photon server: what is recognised, changed, ignored or not supported, and what to do next
+    #[command(
+        after_help = "Exit codes: 0 it can be run as it is, 1 something to look at, 2 something to mend first\n\n\
+        Example: lampyris import deploy"
+    )]
+    Import(ImportArgs),
+    /// Write the built-in configuration as files, or print the values in effect
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show the newest log file of a server that runs with configuration files
+    #[command(after_help = "Exit codes: 0 shown, 1 there is no log, 2 wrong usage or a log that cannot be read\n\n\
+        Example: lampyris logs -f --config deploy/bin_Win64/PhotonServer.config")]
+    Logs(LogsArgs),
     /// Make, judge, trust and convert certificates
     #[command(subcommand)]
     Cert(cert::Command),
@@ -55,6 +70,10 @@ pub(crate) struct CheckConfigArgs {
     #[arg(long)]
     pub(crate) strict_config: bool,
 
+    /// Let rooms do without the plugins of plugin.config, which cannot be loaded
+    #[arg(long)]
+    pub(crate) ignore_plugins: bool,
+
     /// Print each setting, its value and where it comes from
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -74,6 +93,10 @@ pub(crate) struct RunArgs {
     /// Take warnings of the configuration for errors
     #[arg(long, requires = "config")]
     pub(crate) strict_config: bool,
+
+    /// Let rooms do without the plugins of plugin.config, which cannot be loaded
+    #[arg(long, requires = "config")]
+    pub(crate) ignore_plugins: bool,
 
     /// Folder for certificates and secrets [default: /var/lib/lampyris for root, else ~/.local/state/lampyris]
     #[arg(long, value_name = "DIR", env = "LAMPYRIS_STATE_DIR")]
@@ -111,18 +134,24 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     acme: AcmeArgs,
 
-    /// What to log: error, warn, info, debug, trace, or a list like info,lampyris_engine=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info", env = "LAMPYRIS_LOG")]
-    pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
 }
 
 impl RunArgs {
     /// What the server is told to do: what stands in the files, or the built-in defaults.
-    pub(crate) fn options(&self) -> Result<Options, Vec<String>> {
+    pub(crate) fn options(&self, checked: Option<&Checked>) -> Result<Options, Vec<String>> {
         let texts = |error: Error| vec![error.to_string()];
-        let Some(config) = &self.config else { return self.default_options().map_err(texts) };
-        let files = Files { config, instance: self.instance.as_deref(), strict: self.strict_config };
-        configured::options(&files, self.state_dir().map_err(texts)?, self.workers())
+        let (Some(files), Some(checked)) = (self.files(), checked) else {
+            return self.default_options().map_err(texts);
+        };
+        configured::options(&files, checked, self.state_dir().map_err(texts)?, self.workers())
+    }
+
+    /// The files to run from.
+    pub(crate) fn files(&self) -> Option<Files<'_>> {
+        let (instance, strict, ignore_plugins) = (self.instance.as_deref(), self.strict_config, self.ignore_plugins);
+        self.config.as_deref().map(|config| Files { config, instance, strict, ignore_plugins })
     }
 
     fn default_options(&self) -> Result<Options, Error> {
@@ -224,7 +253,7 @@ mod tests {
     fn run_is_what_happens_without_a_command() {
         let cli = Cli::parse_from(["lampyris", "--workers", "3", "--port-offset", "10"]);
         assert!(cli.command.is_none());
-        let options = cli.run.options().unwrap();
+        let options = cli.run.options(None).unwrap();
         assert_eq!(options.workers, 3);
         assert!(options.listeners.iter().any(|listener| listener.node.port == 5068));
     }

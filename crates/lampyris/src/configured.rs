@@ -24,18 +24,35 @@ pub(crate) struct Files<'a> {
     pub(crate) config: &'a Path,
     pub(crate) instance: Option<&'a str>,
     pub(crate) strict: bool,
+    pub(crate) ignore_plugins: bool,
 }
 
-/// Reads the files and gives what the server is told; what is good to know goes to the log. The errors are told as
-/// they are, one text each.
-pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Result<Options, Vec<String>> {
-    let load_options = LoadOptions { instance: files.instance, strict: files.strict };
+/// Files that were read and have no error.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) config: Config,
+    pub(crate) loaded: Loaded,
+}
+
+/// Reads the files. The errors are told as they are, one text each.
+pub(crate) fn read(files: &Files<'_>) -> Result<Checked, Vec<String>> {
+    let options = LoadOptions { instance: files.instance, strict: files.strict, ignore_plugins: files.ignore_plugins };
     let variable = |name: &str| std::env::var(name).ok();
-    let loaded = load(files.config, load_options, Environment { read: &read_file, variable: &variable });
-    let Some(config) = &loaded.config else {
-        return Err(loaded.findings.iter().filter(|one| one.severity == Severity::Error).map(finding).collect());
-    };
-    tell(&loaded);
+    let mut loaded = load(files.config, options, Environment { read: &read_file, variable: &variable });
+    match loaded.config.take() {
+        Some(config) => Ok(Checked { config, loaded }),
+        None => Err(loaded.findings.iter().filter(|one| one.severity == Severity::Error).map(finding).collect()),
+    }
+}
+
+/// What the server is told; what is good to know goes to the log. The errors are told as they are, one text each.
+pub(crate) fn options(
+    files: &Files<'_>,
+    Checked { config, loaded }: &Checked,
+    state_dir: PathBuf,
+    workers: u16,
+) -> Result<Options, Vec<String>> {
+    tell(loaded);
     let applications = applications(config);
     let folder =
         files.config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -65,7 +82,10 @@ pub(crate) fn options(files: &Files<'_>, state_dir: PathBuf, workers: u16) -> Re
         acme: config.instance.acme.as_ref().map(authority::read),
         workers,
         limits: Limits {
-            rates: MessageRates { messages: settings.message_rate, bytes: settings.message_data_rate },
+            rates: MessageRates {
+                messages: or_unlimited(settings.message_rate),
+                bytes: or_unlimited(settings.message_data_rate),
+            },
             ..Limits::default()
         },
         udp: udp(config),
@@ -120,7 +140,7 @@ const fn role(role: lampyris_config::Role) -> Role {
 
 fn udp(config: &Config) -> UdpConfig {
     let settings = &config.instance.settings;
-    let or_never = |time: Duration| if time.is_zero() { A_DAY } else { time };
+    let or_a_day = |time: Duration| or_never(time).min(A_DAY);
     let period = settings.per_peer_transmit_rate_period.get().max(Duration::from_millis(1));
     let period_ms = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
     let rate = u64::from(settings.per_peer_transmit_rate_limit_kb_per_s) * 1024;
@@ -130,13 +150,23 @@ fn udp(config: &Config) -> UdpConfig {
         period_bytes: if rate == 0 { usize::MAX } else { period_bytes },
         period,
         ack_delay: settings.ack_sending_delay.get(),
-        ping_interval: or_never(settings.ping_interval.get()),
+        ping_interval: or_a_day(settings.ping_interval.get()),
         timeout_min: settings.minimum_timeout.get(),
-        timeout_max: or_never(settings.maximum_timeout.get()),
+        timeout_max: or_a_day(settings.maximum_timeout.get()),
         resend_min: settings.minimum_retransmit_timeout.get(),
-        resend_max: or_never(settings.maximum_retransmit_timeout.get()),
+        resend_max: or_a_day(settings.maximum_retransmit_timeout.get()),
         ..UdpConfig::SERVER
     }
+}
+
+/// A time of 0 means that there is no limit.
+fn or_never(time: Duration) -> Duration {
+    if time.is_zero() { Duration::MAX } else { time }
+}
+
+/// A rate of 0 means that there is no limit.
+fn or_unlimited(rate: u32) -> u32 {
+    if rate == 0 { u32::MAX } else { rate }
 }
 
 fn bytes(count: u32) -> usize {

@@ -8,13 +8,15 @@ mod cert;
 mod check_config;
 mod cli;
 mod configured;
+mod import;
+mod logs;
+mod sample;
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use lampyris_server::{RunError, Server};
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, RunArgs};
 
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Config(command)) => sample::run(&command),
+        Some(Command::Logs(args)) => logs::run(&args),
         Some(Command::Cert(command)) => cert::run(&command),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
@@ -37,20 +42,22 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> ExitCode {
     let color = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let filter = match EnvFilter::try_new(&args.log) {
-        Ok(filter) => filter,
-        Err(error) => {
-            let expected = "expected error, warn, info, debug, trace or a list like info,lampyris_engine=debug";
-            return fail(NOT_STARTED, &format!("--log {:?}: {error}; {expected}", args.log));
-        }
+    let checked = match args.files().map(|files| configured::read(&files)).transpose() {
+        Ok(checked) => checked,
+        Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(color).init();
-    let options = match args.options() {
+    let logs = match args.logs.start(checked.as_ref().map(|checked| &checked.config), Vec::new()) {
+        Ok(logs) => logs,
+        Err(error) => return fail(NOT_STARTED, &error),
+    };
+    let options = match args.options(checked.as_ref()) {
         Ok(options) => options,
         Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
     let on_ready = |server: &Server| {
         let banner = banner::Banner { server, options: &options, color };
+        // What was logged until now stands before it.
+        logs.flush();
         // Nobody listening is no reason to stop.
         let _ = write!(stderr(), "{banner}");
         say(&format!("ready: {} addresses, {} workers", server.addresses().len(), options.workers));

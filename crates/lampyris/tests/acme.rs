@@ -154,8 +154,8 @@ fn t29_one_command_without_a_file_fetches_a_certificate() {
     let server = Server::spawn(command.arg("--state-dir").arg(&state), state.clone());
     // HTTP: (127.0.0.1:19093::NameServer) - uses SSL
     let line = server.until("uses SSL");
-    let secure =
-        line.split("::").next().and_then(|start| start.rsplit_once(':')).map(|(_, port)| port.parse().unwrap());
+    let address = line.split("HTTP: (").nth(1).and_then(|rest| rest.split("::").next()).unwrap();
+    let secure = address.rsplit(':').next().and_then(|port| port.parse().ok());
     server.until("a new certificate was issued");
     wait_until_served(secure.expect("the line has a port"), &server.certificate());
 }

@@ -218,6 +218,38 @@ fn t14_no_newer_version_than_configured_is_spoken() {
 }
 
 #[test]
+fn t1_t4_a_secure_listener_without_more_takes_server_pem_beside_the_file_and_needs_no_root_pem() {
+    let authority = Authority::new();
+    let [port] = free_ports();
+    let listener = |more: &str| {
+        format!(
+            r#"<HTTPListeners><HTTPListener IPAddress="127.0.0.1" Port="{port}" Secure="true" {more}><Routing>
+                 <Route Url="/photon/n" Ping="true"/>
+                 <Route Url="/*" OverrideApplication="NameServer" PeerType="WebSocket"/>
+               </Routing></HTTPListener></HTTPListeners>"#
+        )
+    };
+    let deployment = Deployment::new(&listener(""));
+    let (certificate, key) = {
+        let leaf = authority.leaf(&["localhost"]);
+        let (certificate, key) = leaf.split_at(leaf.find("-----BEGIN PRIVATE").unwrap());
+        (certificate.to_owned(), key.to_owned())
+    };
+    for text in [format!("{certificate}{key}"), format!("{key}{certificate}")] {
+        deployment.certificate("server.pem", &text);
+        let running = deployment.run(&[]);
+        assert!(handshake(port, "localhost", &authority, EVERY_VERSION).is_ok());
+        running.stop();
+    }
+
+    let named = Deployment::new(&listener(r#"RootCertificates="root.pem""#));
+    named.certificate("server.pem", &format!("{certificate}{key}"));
+    let (code, log) = named.fail(&[]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains("PhotonServer.config:3:") && log.contains("certs/root.pem cannot be read"), "{log}");
+}
+
+#[test]
 fn t3_every_secure_listener_without_a_certificate_is_told_and_nothing_starts() {
     let listener = |port: u16, more: &str| {
         format!(
@@ -362,4 +394,85 @@ fn a_broken_file_is_told_with_its_place_and_a_port_in_use_with_the_line_of_its_l
     deployment.name_server("<AuthTimeOut>1</AuthTimeOut><Wrong>1</Wrong>");
     let (code, log) = deployment.fail(&["--strict-config"]);
     assert!(code == 2 && log.contains("unknown setting"), "{log}");
+}
+
+/// A NameServer in one process, Master and Game in another; gives both.
+fn two_processes(keys: [&str; 2]) -> (Deployment, Deployment, u16) {
+    let [name_server, master, game] = free_ports();
+    let listener = |port: u16, application: &str| {
+        format!(
+            r#"<TCPListener IPAddress="127.0.0.1" Port="{port}" OverrideApplication="{application}" InactivityTimeout="10000"/>"#
+        )
+    };
+    let first = Deployment::new(&format!("<TCPListeners>{}</TCPListeners>", listener(name_server, "NameServer")));
+    let second = Deployment::new(&format!(
+        "<TCPListeners>{}{}</TCPListeners>",
+        listener(master, "Master"),
+        listener(game, "Game")
+    ));
+    first.only(&["NameServer"]);
+    second.only(&["Master", "Game"]);
+    first.regions(&format!(r#"{{"Region": "eu", "IpAddress": "127.0.0.1", "PortTcp": {master}}}"#));
+    let settings = |key: &str, more: &str| {
+        format!(
+            "<configuration><Photon><Authentication><AuthTokenKey>{key}</AuthTokenKey>\
+             <HMACTokenKey>h</HMACTokenKey></Authentication>{more}</Photon></configuration>"
+        )
+    };
+    let told = format!("<GameServer><Master><GamingTcpPort>{game}</GamingTcpPort></Master></GameServer>");
+    first.put("NameServer/bin/Nameserver.xml.config", &settings(keys[0], ""));
+    second.put("Master/bin/Master.xml.config", &settings(keys[1], ""));
+    second.put("Game/bin/GameServer.xml.config", &settings(keys[1], &told));
+    (first, second, name_server)
+}
+
+#[test]
+fn processes_with_the_same_keys_take_each_others_tokens() {
+    let (first, second, port) = two_processes(["the same key", "the same key"]);
+    let (first, second) = (first.run(&[]), second.run(&[]));
+    play(&first, &Authority::new(), &format!("tcp://127.0.0.1:{port}"), "eu");
+    let log = first.stop();
+    assert!(log.contains("role=\"NameServer\"") && !log.contains("role=\"Master\""), "{log}");
+    let log = second.stop();
+    assert!(log.contains("role=\"Game\"") && !log.contains("the same key"), "{log}");
+}
+
+#[test]
+fn processes_with_other_keys_refuse_each_others_tokens() {
+    let (first, second, port) = two_processes(["one key", "another key"]);
+    let (first, second) = (first.run(&[]), second.run(&[]));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let start = Start::NameServer(format!("tcp://127.0.0.1:{port}").parse().unwrap());
+    let reason = runtime.block_on(async {
+        let mut driver = Driver::new(Config::new(start, "my-game").into(), TlsRoots::None).unwrap();
+        driver.act(|client, now| client.connect(now)).unwrap();
+        loop {
+            match driver.next_event().await.expect("a reason") {
+                Event::ConnectedToMaster => panic!("let in"),
+                Event::Disconnected(reason) => break format!("{reason:?}"),
+                _ => {}
+            }
+        }
+    });
+    assert!(reason.contains("32767"), "{reason}");
+    first.stop();
+    second.stop();
+}
+
+#[test]
+fn clients_that_a_service_should_check_are_not_let_in_unchecked() {
+    let [port] = free_ports();
+    let deployment = Deployment::new(&format!(
+        r#"<UDPListeners><UDPListener IPAddress="127.0.0.1" Port="{port}" OverrideApplication="NameServer"/></UDPListeners>"#
+    ));
+    let text = |anonymous| {
+        format!(
+            "<configuration><Photon><CustomAuth Enabled=\"True\" AllowAnonymous=\"{anonymous}\"/></Photon></configuration>"
+        )
+    };
+    deployment.put("NameServer/bin/Nameserver.xml.config", &text("False"));
+    let (code, log) = deployment.fail(&[]);
+    assert!(code == 2 && log.contains("AllowAnonymous is false"), "{log}");
+    deployment.put("NameServer/bin/Nameserver.xml.config", &text("True"));
+    deployment.run(&[]).stop();
 }

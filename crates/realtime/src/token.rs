@@ -387,6 +387,14 @@ mod tests {
     }
 
     #[test]
+    fn the_same_keys_make_the_same_secret_and_any_others_do_not() {
+        let of = |token, mac| secret_of_keys(token, mac).unwrap();
+        assert_eq!(of("key", "mac"), of("key", "mac"));
+        let others = [of("key", ""), of("", "key"), of("keymac", ""), of("mac", "key"), of("ke", "ymac")];
+        assert!(others.iter().all(|other| *other != of("key", "mac")));
+    }
+
+    #[test]
     fn what_is_sealed_opens_again_on_another_server_with_the_same_secret() {
         for token in [full(), bare()] {
             let text = keys(b"secret").seal(&token, &mut rng()).unwrap();

@@ -88,3 +88,85 @@ fn keep_served(endpoint: &mut Endpoint, role: Role, listeners: &[Listener], conf
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lampyris_engine::{Choice, Path, Pattern, Ports, Route, Service};
+
+    use super::*;
+    use crate::Tls;
+
+    const ALL: Ports = Ports { udp: Some(5056), tcp: Some(4531), ws: Some(9091), wss: Some(443) };
+
+    fn endpoint(name: &str, path: &str) -> Endpoint {
+        let host = Host::Fixed { ipv4: "203.0.113.7".parse().ok(), ipv6: None, name: Some(name.to_owned()) };
+        Endpoint { host, ports: ALL, path: path.to_owned() }
+    }
+
+    fn secure(port: u16, routes: &[(&str, Role)], tls: Option<Tls>) -> Listener {
+        let routes = routes.iter().map(|(pattern, role)| Route {
+            path: Path { pattern: Pattern::new(pattern), ..Path::every_path() },
+            choice: Choice::always(*role),
+            answers_probes: false,
+        });
+        let mut listener = Listener { tls, ..Listener::of_role(Role::Game, Transport::Wss, port) };
+        listener.node.service = Service::WebSocket { secure: true, routes: routes.collect() };
+        listener
+    }
+
+    fn told_by(listeners: Vec<Listener>, regions: Vec<Region>, game: Endpoint) -> Told {
+        let addresses = Addresses::Told(Told { regions, game });
+        let options = Options { addresses, ..Options::new("unused".into(), listeners) };
+        let listeners = options.listeners.iter().map(|listener| listener.node.clone()).collect();
+        let secrets = crate::state::Secrets { token: [0; 32], udp: [0; 32] };
+        crate::server::node_config(&options, secrets, listeners).addresses
+    }
+
+    #[test]
+    fn a_wss_address_is_told_if_a_secure_listener_serves_exactly_that_port_and_path() {
+        let by_path = [("/game/+", Role::Game), ("/+", Role::NameServer)];
+        let table = [
+            (443, "game", Some(443)),
+            (443, "Game", Some(443)),
+            (443, "", None),
+            (443, "master", None),
+            (19091, "game", None),
+        ];
+        for (port, path, expected) in table {
+            let listener = secure(port, &by_path, Some(Tls::Own));
+            let told = told_by(vec![listener], Vec::new(), endpoint("play.example", path));
+            assert_eq!(told.game.ports.wss, expected, "{port} {path}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_that_ends_tls_the_port_told_is_the_proxys() {
+        let told = told_by(vec![secure(9091, &[("/+", Role::Game)], None)], Vec::new(), endpoint("play.example", ""));
+        assert_eq!(told.game.ports.wss, Some(443));
+    }
+
+    #[test]
+    fn a_transport_without_a_listener_is_not_told_and_another_port_may_be_forwarded() {
+        let udp = Listener::of_role(Role::Game, Transport::Udp, 15056);
+        let of_master = Listener::of_role(Role::Master, Transport::Tcp, 4531);
+        let told = told_by(vec![udp, of_master], Vec::new(), endpoint("play.example", ""));
+        assert_eq!(told.game.ports, Ports { udp: Some(5056), ..Ports::default() });
+    }
+
+    #[test]
+    fn masters_of_other_machines_are_told_as_they_are_written() {
+        let region = |code: &str, ip: &str, name: &str| {
+            let host = Host::Fixed { ipv4: ip.parse().ok(), ipv6: None, name: Some(name.to_owned()) };
+            Region { code: Some(code.to_owned()), master: Endpoint { host, ..endpoint(name, "Master") } }
+        };
+        let regions = vec![
+            region("eu", "203.0.113.7", "eu.example"),
+            region("us", "203.0.113.8", "play.example"),
+            region("asia", "203.0.113.9", "asia.example"),
+            region("au", "127.0.0.1", "au.example"),
+        ];
+        let told = told_by(Vec::new(), regions, endpoint("play.example", ""));
+        let kept: Vec<_> = told.regions.iter().map(|region| region.master.ports.wss.is_some()).collect();
+        assert_eq!(kept, [false, false, true, false], "the address, the name or loopback say which is this process");
+    }
+}

@@ -306,7 +306,8 @@ fn door(config: &Config, secure: &SecureListeners, listener: ListenerId) -> Door
     Door { tls: secure.of(listener), proxies }
 }
 
-fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfig>) -> Config {
+/// What the node is told, once the ports are known.
+pub(crate) fn node_config(options: &Options, secrets: Secrets, listeners: Vec<ListenerConfig>) -> Config {
     let mut config = Config {
         workers: options.workers,
         listeners,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use rustls::sign::SingleCertAndKey;
-use rustls::ClientConfig;
 
 use crate::{Authorities, Identity, TlsError, config};
 

@@ -91,7 +91,7 @@ async fn t29_an_external_account_is_bound() {
 
 #[tokio::test]
 async fn t31_a_certificate_is_renewed_at_two_thirds_of_its_life_with_the_same_account() {
-    let life = Duration::from_secs(9);
+    let life = Duration::from_secs(15);
     let pebble = Pebble::start(&Ways { life, ..Ways::default() });
     let settings = settings(pebble.place(), &pebble.directory(), http(&pebble), &["play.example.test"]);
     let mut running = Running::start(&settings);

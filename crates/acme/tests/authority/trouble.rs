@@ -128,7 +128,7 @@ async fn t31_a_folder_that_cannot_be_written_is_told_before_anything_is_asked() 
 
 /// A certificate of a CA whose directory is a [`Fake`], as if it had been issued just now.
 fn issued_by(place: &Place, directory: &str) -> lampyris_acme::Settings {
-    let settings = settings(&place, directory, HTTP, &["play.example.test"]);
+    let settings = settings(place, directory, HTTP, &["play.example.test"]);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let key = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let mut ca = CertificateParams::default();
@@ -197,4 +197,19 @@ async fn t31_a_window_that_has_passed_is_a_reason_to_renew_now() {
     let error = Running::start(&settings).failed().await;
     assert!(error.contains("the order"), "{error}");
     assert_eq!(fs::read(&settings.certificate).unwrap(), before);
+}
+
+#[tokio::test]
+async fn t31_a_server_that_is_started_again_and_again_keeps_to_the_limit_of_tries() {
+    let place = Place::new();
+    let fake = Fake::start(&place, |path, _| panic!("asked for {path}")).await;
+    let settings = settings(&place, &fake.directory(), HTTP, &["play.example.test"]);
+    let now = SystemTime::now();
+    let begun = now.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - 60;
+    fs::create_dir_all(settings.account.parent().unwrap()).unwrap();
+    let status = serde_json::json!({ "tries": vec![begun; 5] });
+    fs::write(settings.account.with_file_name("status.json"), status.to_string()).unwrap();
+    let mut running = Running::start(&settings);
+    let planned = running.until("a plan", |status| status.next_try.is_some()).await.next_try.unwrap();
+    assert!(planned > now + Duration::from_secs(58 * 60) && planned < now + Duration::from_secs(60 * 60));
 }

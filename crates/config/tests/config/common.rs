@@ -10,6 +10,13 @@ pub(crate) const MAIN: &str = "deploy/bin/PhotonServer.config";
 pub(crate) const NAMESERVER_JSON: &str = "deploy/Nameserver.json";
 pub(crate) const NAMESERVER_XML: &str = "deploy/NameServer/bin/Nameserver.xml.config";
 pub(crate) const MASTER_XML: &str = "deploy/LoadBalancing/Master/bin/Master.xml.config";
+pub(crate) const GAME_DOT_NET: &str = "deploy/LoadBalancing/GameServer/bin/Photon.LoadBalancing.dll.config";
+pub(crate) const MASTER_DOT_NET: &str = "deploy/LoadBalancing/Master/bin/Photon.LoadBalancing.dll.config";
+pub(crate) const NAMESERVER_DOT_NET: &str = "deploy/NameServer/bin/Photon.NameServer.dll.config";
+pub(crate) const WORKLOAD: &str = "deploy/Workload.config";
+pub(crate) const LOAD_BALANCER: &str = "deploy/LoadBalancer.config";
+pub(crate) const PLUGIN: &str = "deploy/LoadBalancing/GameServer/bin/plugin.config";
+pub(crate) const LOG4NET: &str = "deploy/LoadBalancing/GameServer/bin/log4net.config";
 pub(crate) const GAME_XML: &str = "deploy/LoadBalancing/GameServer/bin/GameServer.xml.config";
 
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -41,19 +48,41 @@ impl Deployment {
         deployment
     }
 
+    /// The files of a folder of samples, below `deploy`.
+    pub(crate) fn of_folder(name: &str) -> Self {
+        fn collect(folder: &Path, to: &Path, deployment: &mut Deployment) {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                let to = to.join(entry.file_name());
+                if entry.path().is_dir() {
+                    collect(&entry.path(), &to, deployment);
+                } else {
+                    deployment.0.insert(to, std::fs::read(entry.path()).unwrap());
+                }
+            }
+        }
+        let mut deployment = Self::default();
+        collect(&folder("samples").join(name), Path::new("deploy"), &mut deployment);
+        deployment
+    }
+
     pub(crate) fn put(&mut self, path: &str, bytes: impl Into<Vec<u8>>) {
         self.0.insert(PathBuf::from(path), bytes.into());
     }
 
     pub(crate) fn load(&self, options: LoadOptions<'_>) -> Loaded {
+        self.load_from(MAIN, options)
+    }
+
+    pub(crate) fn load_from(&self, main: &str, options: LoadOptions<'_>) -> Loaded {
+        // Letter case does not matter, as on the disk.
         let read = |path: &Path| {
-            let path = without_dots(path);
-            match self.0.get(&path) {
-                Some(bytes) => Ok(File { path, bytes: bytes.clone() }),
+            let wanted = without_dots(path);
+            match self.0.iter().find(|(path, _)| path.as_os_str().eq_ignore_ascii_case(wanted.as_os_str())) {
+                Some((path, bytes)) => Ok(File { path: path.clone(), bytes: bytes.clone() }),
                 None => Err(io::Error::from(io::ErrorKind::NotFound)),
             }
         };
-        load(Path::new(MAIN), options, Environment { read: &read, variable: &variable })
+        load(Path::new(main), options, Environment { read: &read, variable: &variable })
     }
 }
 

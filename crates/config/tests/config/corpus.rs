@@ -5,7 +5,10 @@
 
 use lampyris_config::{LoadOptions, Severity, read_file};
 
-use crate::common::{Deployment, GAME_XML, MAIN, MASTER_XML, NAMESERVER_JSON, NAMESERVER_XML, folder, text_of};
+use crate::common::{
+    Deployment, GAME_DOT_NET, GAME_XML, LOAD_BALANCER, LOG4NET, MAIN, MASTER_DOT_NET, MASTER_XML, NAMESERVER_DOT_NET,
+    NAMESERVER_JSON, NAMESERVER_XML, PLUGIN, WORKLOAD, folder, text_of,
+};
 
 fn place_of(name: &str) -> &'static str {
     let ends = [
@@ -14,6 +17,13 @@ fn place_of(name: &str) -> &'static str {
         (".nameserver.config", NAMESERVER_XML),
         (".master.config", MASTER_XML),
         (".game.config", GAME_XML),
+        (".nameserver-v4.config", NAMESERVER_DOT_NET),
+        (".master-v4.config", MASTER_DOT_NET),
+        (".game-v4.config", GAME_DOT_NET),
+        (".workload.config", WORKLOAD),
+        (".balancer.config", LOAD_BALANCER),
+        (".plugin.config", PLUGIN),
+        (".log4net.config", LOG4NET),
     ];
     ends.iter().find(|(end, _)| name.ends_with(end)).expect(name).1
 }
@@ -28,6 +38,13 @@ fn every_broken_file_is_reported_at_the_right_place() {
     for line in manifest().lines().filter(|line| !line.is_empty()) {
         let [name, severity, place, part] = line.splitn(4, " | ").collect::<Vec<_>>().try_into().expect(line);
         let mut deployment = Deployment::v5();
+        // A file of version 4 counts where there is none of version 5.
+        for (old, new) in [(NAMESERVER_DOT_NET, NAMESERVER_XML), (MASTER_DOT_NET, MASTER_XML), (GAME_DOT_NET, GAME_XML)]
+        {
+            if place_of(name) == old {
+                deployment.0.remove(std::path::Path::new(new));
+            }
+        }
         deployment.put(place_of(name), read_file(&folder("corpus").join(name)).unwrap().bytes);
         let loaded = deployment.load(LoadOptions::default());
         let told = loaded.findings.iter().any(|finding| {
@@ -57,7 +74,7 @@ fn the_manifest_has_every_file_of_the_corpus() {
             files += 1;
         }
     }
-    assert!(files >= 60, "{files}");
+    assert!(files >= 150, "{files}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 mod acme;
+mod changes;
 mod common;
 mod corpus;
 mod hostile;
@@ -9,3 +10,4 @@ mod reference;
 mod s2s;
 mod samples;
 mod texts;
+mod version_4;

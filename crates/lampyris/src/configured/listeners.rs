@@ -15,7 +15,7 @@ use lampyris_tls::{
     Authorities, CipherList, ClientCertificates, PasswordSource, ProtocolRange, Settings, TlsError, Warning,
 };
 
-use super::{bytes, s2s};
+use super::{bytes, or_never, s2s};
 
 /// The unit of the limits of unsent data.
 const BUFFER_BYTES: usize = 4096;
@@ -213,11 +213,6 @@ impl Context<'_> {
         }
         Ok(file.bytes.into())
     }
-}
-
-/// A time of 0 means that there is no limit.
-fn or_never(time: Duration) -> Duration {
-    if time.is_zero() { Duration::MAX } else { time }
 }
 
 /// Who stands before a listener and is believed.

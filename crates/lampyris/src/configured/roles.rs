@@ -10,7 +10,7 @@ use lampyris_server::engine::{
     RoomSettings, operation,
 };
 
-use super::bytes;
+use super::{bytes, or_never};
 
 /// Updates come at most so often, whatever is written.
 const INTERVAL_AT_LEAST: Duration = Duration::from_millis(50);
@@ -21,7 +21,7 @@ pub(super) fn name_server(config: &Config) -> NameServerConfig {
     let (least, most) = (settings.min_disconnect_time.get(), settings.max_disconnect_time.get());
     NameServerConfig {
         token_lifetime: written.authentication.token_expiration.get(),
-        authentication_timeout: settings.auth_timeout.get(),
+        authentication_timeout: or_never(settings.auth_timeout.get()),
         close_after: least..=most.max(least),
     }
 }

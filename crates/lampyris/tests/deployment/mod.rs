@@ -87,6 +87,18 @@ impl Deployment {
         deployment
     }
 
+    /// Takes out every application but these.
+    pub(crate) fn only(&self, names: &[&str]) {
+        let is_kept = |line: &&str| match line.split_once("<Application Name=\"") {
+            Some((_, rest)) => names.iter().any(|name| rest.starts_with(name)),
+            None => true,
+        };
+        // Each application gets its own line; the first and the last share theirs with the elements around.
+        let main = self.main().replace("<Application Name", "\n<Application Name").replace("<!--end-->", "\n");
+        let kept: Vec<_> = main.lines().filter(is_kept).collect();
+        self.put("bin/PhotonServer.config", &kept.join("\n"));
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -127,3 +127,40 @@ fn missing(certificate: &CertificateDer<'_>) -> Trust {
         None => Trust::Untrusted { authority: issuer },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::inspect::{Client, Finding, Severity, report};
+    use crate::issue::{KeyAlgorithm, Leaf, make_ca, make_leaf};
+
+    #[test]
+    fn d11_what_a_public_authority_issued_may_live_for_398_days() {
+        let now = SystemTime::now();
+        let ca = make_ca("public", None, now).unwrap();
+        let names = ["play.example.org".to_owned()];
+        let issue = |days: u64| {
+            let lifetime = Duration::from_secs(days * 24 * 60 * 60);
+            let leaf = Leaf { names: &names, addresses: &[], uris: &[], lifetime, is_client_too: false };
+            let made = make_leaf(Some((&ca.certificate_pem, &ca.key)), &leaf, KeyAlgorithm::P256, now).unwrap();
+            CertificateDer::from_pem_slice(made.certificate_pem.as_bytes()).unwrap()
+        };
+        let authority = CertificateDer::from_pem_slice(ca.certificate_pem.as_bytes()).unwrap();
+        let anchors = Anchors { public: vec![authority.clone()], private: Vec::new() };
+        let judge = |days| report(&[issue(days)], Some("play.example.org"), &anchors, now);
+        let good = judge(397);
+        assert_eq!(good.trust, Trust::Public);
+        assert!(good.verdicts.is_empty() && good.opinions.iter().all(|opinion| opinion.opens), "{good:?}");
+        let long = judge(500);
+        let verdict = &long.verdicts[0];
+        assert_eq!((verdict.finding, verdict.severity), (Finding::LongLife, Severity::Error));
+        assert!(verdict.remedy.starts_with("lampyris cert csr --name play.example.org"), "{}", verdict.remedy);
+        let chrome = long.opinions.iter().find(|opinion| opinion.client == Client::Chrome).unwrap();
+        assert!(!chrome.opens && chrome.says.contains("ERR_CERT_VALIDITY_TOO_LONG"), "{chrome:?}");
+        // What an administrator adds is private, though the system lists it with the others.
+        let both = anchors.with_private([authority]);
+        assert_eq!(both.trust(&[issue(397)]), Trust::Private { authority: subject(&both.public[0]) });
+    }
+}

@@ -67,7 +67,7 @@ pub struct Opinion {
 }
 
 /// Findings in the order in which clients come upon them: the first that stops one is the one it reports.
-const ORDER: [Finding; 16] = [
+const ORDER: [Finding; 17] = [
     Finding::Damaged,
     Finding::Ed25519,
     Finding::NoDigitalSignature,
@@ -82,6 +82,7 @@ const ORDER: [Finding; 16] = [
     Finding::NoNames,
     Finding::NameNotCovered,
     Finding::AddressAsHost,
+    Finding::LongLife,
     Finding::Expired,
     Finding::NotYetValid,
 ];
@@ -94,10 +95,15 @@ pub(super) fn opinions(case: &Case<'_>, verdicts: &[Verdict]) -> Vec<Opinion> {
         _ => true,
     };
     let opinion = |client| {
+        // Only of public authorities do browsers ask for short lives; that is an error then.
+        let is_private = |finding: &Finding| *finding == Finding::LongLife && *case.trust != Trust::Public;
         // These fall back to the common name where there is no other.
         let falls_back = called && matches!(client, Client::Unity | Client::Node);
         let passes = |finding: &Finding| *finding == Finding::NoNames && falls_back;
-        let stopped = found.iter().filter(|finding| !passes(finding)).find_map(|finding| refusal(client, *finding));
+        let stopped = found
+            .iter()
+            .filter(|finding| !passes(finding) && !is_private(finding))
+            .find_map(|finding| refusal(client, *finding));
         match stopped {
             Some(says) => Opinion { client, opens: false, says: says.to_owned() },
             None => Opinion { client, opens: true, says: condition(client, case.trust, verdicts) },
@@ -127,6 +133,7 @@ const fn chrome(finding: Finding) -> Option<&'static str> {
         }
         Finding::NoServerAuth | Finding::Damaged => "net::ERR_CERT_INVALID",
         Finding::NoNames | Finding::NameNotCovered => "net::ERR_CERT_COMMON_NAME_INVALID",
+        Finding::LongLife => "net::ERR_CERT_VALIDITY_TOO_LONG",
         Finding::WeakSignature => "net::ERR_CERT_WEAK_SIGNATURE_ALGORITHM",
         Finding::Expired | Finding::NotYetValid => "net::ERR_CERT_DATE_INVALID",
         Finding::Ed25519 => "net::ERR_SSL_VERSION_OR_CIPHER_MISMATCH",

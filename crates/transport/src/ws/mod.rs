@@ -61,8 +61,6 @@ pub struct Config {
     pub fragments: u32,
     /// A connection that receives nothing for so long, pongs included, or is not open after so long, is closed.
     pub inactivity: Duration,
-    /// A connection that receives no message for so long is closed; pings and pongs do not count.
-    pub app_data_inactivity: Option<Duration>,
     /// Server side: the paths that are served; the first that matches counts.
     pub routes: Vec<Route>,
 }
@@ -74,7 +72,6 @@ impl Default for Config {
             limits: Limits::DEFAULT,
             fragments: MessageLimits::default().fragments,
             inactivity: Duration::from_secs(10),
-            app_data_inactivity: None,
             routes: vec![Route::every_path()],
         }
     }

@@ -30,7 +30,6 @@ pub struct ServerConnection {
     config: Arc<Config>,
     phase: Phase,
     last_received: Duration,
-    last_message: Duration,
     last_ping: Duration,
     /// Place of the route in [`Config::routes`].
     route: usize,
@@ -52,7 +51,7 @@ impl ServerConnection {
     #[must_use]
     pub fn new(now: Duration, config: Arc<Config>, session_id: [u8; 16]) -> Self {
         let phase = Phase::Upgrading { head: Vec::new(), session_id, since: now };
-        Self { config, phase, last_received: now, last_message: now, last_ping: now, route: 0, ping_after: None }
+        Self { config, phase, last_received: now, last_ping: now, route: 0, ping_after: None }
     }
 
     /// The route by which the peer came, as its place in [`Config::routes`]; known when the session is open.
@@ -80,7 +79,7 @@ impl ServerConnection {
                 Phase::Upgrading { .. } | Phase::Answering { .. } | Phase::Closed => return,
             };
             let done = match codec.next(input, &mut at) {
-                Ok(Some(event)) => self.handle_event(now, event, input, incoming, out),
+                Ok(Some(event)) => self.handle_event(event, input, incoming, out),
                 Ok(None) => return,
                 Err(failure) => Err(failure.into()),
             };
@@ -121,7 +120,6 @@ impl ServerConnection {
             }
             Ok(Request::Upgrade { request, key, protocol, echo_subprotocol }) => {
                 write_switching_protocols(&key, echo_subprotocol.then_some(protocol.name()), out);
-                self.last_message = now;
                 let codec = Codec::new(Role::Server, self.config.message_limits());
                 if protocol != Protocol::Json && request.query_value("xInit").is_some() {
                     self.phase = Phase::AwaitingInit { codec, upgrade: Box::new((protocol, request)), since: now };
@@ -153,7 +151,6 @@ impl ServerConnection {
 
     fn handle_event(
         &mut self,
-        now: Duration,
         event: Event,
         input: &[u8],
         incoming: &mut Vec<Incoming>,
@@ -171,14 +168,12 @@ impl ServerConnection {
                 return Err(End::Silent(CloseCause::ByPeer));
             }
             Event::Text(body) => {
-                self.last_message = now;
                 let Phase::Open { protocol: Protocol::Json, .. } = self.phase else {
                     return Err(End::Failed(wrong_data("text message on a binary sub-protocol")));
                 };
                 incoming.push(message(json::unframe(body, input)?));
             }
             Event::Binary(body) => {
-                self.last_message = now;
                 self.handle_binary(body, input, incoming, out)?;
             }
         }
@@ -245,7 +240,7 @@ impl ServerConnection {
             }
             Phase::Open { .. } => {
                 let ping = self.next_ping().unwrap_or(Duration::MAX);
-                Some(self.silence_deadline().min(self.app_data_deadline()).min(ping))
+                Some(self.silence_deadline().min(ping))
             }
             Phase::Closing { since, .. } => Some(since.saturating_add(CLOSE_TIMEOUT)),
             Phase::Closed => None,
@@ -254,10 +249,6 @@ impl ServerConnection {
 
     fn silence_deadline(&self) -> Duration {
         self.last_received.saturating_add(self.config.inactivity)
-    }
-
-    fn app_data_deadline(&self) -> Duration {
-        self.config.app_data_inactivity.map_or(Duration::MAX, |limit| self.last_message.saturating_add(limit))
     }
 
     fn next_ping(&self) -> Option<Duration> {
@@ -275,7 +266,6 @@ impl ServerConnection {
             Phase::AwaitingInit { .. } => CloseCause::Timeout("no init"),
             Phase::Closing { reason, .. } => CloseCause::ByUs(reason),
             Phase::Open { .. } if now >= self.silence_deadline() => CloseCause::Timeout("nothing received"),
-            Phase::Open { .. } if now >= self.app_data_deadline() => CloseCause::Timeout("no message received"),
             Phase::Open { .. } => {
                 self.last_ping = now;
                 return write_frame(out, Opcode::Ping, &[]);

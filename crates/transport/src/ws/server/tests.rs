@@ -360,17 +360,6 @@ fn a_silent_peer_is_pinged_and_then_dropped_with_a_close_frame() {
 }
 
 #[test]
-fn pongs_do_not_count_as_application_data() {
-    let config = Config { app_data_inactivity: Some(15 * SECOND), routes: without_pings(), ..Config::default() };
-    let mut connection = opened("Json", config);
-    feed(&mut connection, 3 * SECOND, &from_client(Opcode::Text, b"~m~3~m~~j~"));
-    feed(&mut connection, 12 * SECOND, &from_client(Opcode::Pong, b""));
-    assert_eq!(connection.next_timeout(), Some(18 * SECOND));
-    let (events, _) = timeout(&mut connection, 18 * SECOND);
-    assert_eq!(events, [Seen::Closed(CloseCause::Timeout("no message received"))]);
-}
-
-#[test]
 fn the_route_says_how_often_a_silent_peer_is_pinged() {
     let route = |pattern, ping_after, web_socket| Route { pattern: Pattern::new(pattern), ping_after, web_socket };
     let routes = vec![
