@@ -59,6 +59,9 @@ impl GameEnd {
 
     /// Bytes of the Master.
     pub fn receive(&mut self, now: Duration, input: &[u8]) {
+        if matches!(self.phase, Phase::Down) {
+            return;
+        }
         self.channel.receive(now, input);
         while !matches!(self.phase, Phase::Down) {
             let step = match self.channel.frame() {

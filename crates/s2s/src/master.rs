@@ -59,6 +59,9 @@ impl MasterEnd {
 
     /// Bytes of the game server.
     pub fn receive(&mut self, now: Duration, input: &[u8]) {
+        if matches!(self.phase, Phase::Down) {
+            return;
+        }
         self.channel.receive(now, input);
         self.read_on(now);
     }

@@ -53,8 +53,12 @@ impl Authority {
 
     /// A certificate for servers that call and are called; `serial` names it.
     fn node(&self, serial: u64, last_year: i32) -> CertificateFiles {
+        self.issue(serial, last_year, vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth])
+    }
+
+    fn issue(&self, serial: u64, last_year: i32, usages: Vec<ExtendedKeyUsagePurpose>) -> CertificateFiles {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = usages;
         params.serial_number = Some(SerialNumber::from(serial));
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(last_year, 1, 1);
@@ -338,6 +342,15 @@ fn t22_an_impostor_with_a_certificate_of_another_authority_is_refused() {
 fn t22_an_expired_certificate_is_refused() {
     let line = impostor("expired", |authority| Some(authority.game_tls(Some(authority.node(2, 2020)))));
     assert!(line.contains("has expired") && line.contains("lampyris cert cluster"), "{line}");
+}
+
+#[test]
+fn t24_a_certificate_that_is_not_for_the_end_that_calls_is_refused() {
+    let line = impostor("servers-only", |authority| {
+        let certificate = authority.issue(2, 2090, vec![ExtendedKeyUsagePurpose::ServerAuth]);
+        Some(authority.game_tls(Some(certificate)))
+    });
+    assert!(line.contains("not for the end that calls"), "{line}");
 }
 
 #[test]

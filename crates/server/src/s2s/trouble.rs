@@ -57,6 +57,11 @@ fn explain(error: &rustls::Error) -> String {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 "the certificate of the other end is not valid yet; set the clocks of both machines".to_owned()
             }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                format!(
+                    "the certificate of the other end is not for the end that calls, as none of a public authority is; {ISSUE}"
+                )
+            }
             CertificateError::Revoked => format!("the certificate of the other end is revoked; {RENEW}"),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!(
@@ -93,6 +98,7 @@ mod tests {
             (rustls::Error::NoCertificatesPresented, "showed no certificate", "Certificate and Key"),
             (CertificateError::UnknownIssuer.into(), "no authority", "lampyris cert cluster"),
             (CertificateError::Expired.into(), "has expired", "lampyris cert cluster"),
+            (CertificateError::InvalidPurpose.into(), "not for the end that calls", "lampyris cert cluster"),
             (CertificateError::Revoked.into(), "revoked", "lampyris cert cluster"),
             (CertificateError::NotValidForName.into(), "another name", "ServerName"),
             (rustls::Error::AlertReceived(AlertDescription::CertificateRequired), "wants to see", "<S2S>"),
