@@ -12,7 +12,7 @@ use lampyris_tls::{Authorities, Identity as Certificate, Source};
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::carrier::{Carrier, Stream};
@@ -145,6 +145,7 @@ impl Caller {
         let clock = self.shared.node.clock;
         let mut stop = self.shared.stop.clone();
         let mut status = interval(self.master.status_interval.unwrap_or(NEVER));
+        status.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut leaving_until: Option<Instant> = None;
         loop {
             while let Some(event) = end.poll_event() {

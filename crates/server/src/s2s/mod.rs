@@ -294,6 +294,7 @@ fn bind_listener(listener: &S2sListener) -> Result<Vec<(SocketAddr, TcpListener)
                  listener, or an IPAddress of a private network (docs/several-machines.md)"
             );
         }
+        tracing::info!(listener = %listener.label, address = %real, secure = listener.tls.is_some(), "game servers call here");
         sockets.push((real, socket));
     }
     Ok(sockets)
