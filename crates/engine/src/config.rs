@@ -280,7 +280,7 @@ pub trait Challenges: fmt::Debug + Send + Sync {
 }
 
 /// What a node is told at start; shared by its workers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Number of workers.
     pub workers: u16,

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use crate::game_servers::GameServers;
 use crate::message::{Content, worker_of};
 use crate::worker::{Action, Owner};
-use crate::{Config, Endpoint, GameServerEvent, Role, Transport, Worker, WorkerId};
+use crate::{Config, DirectorySettings, Endpoint, GameServerEvent, Role, Transport, Worker, WorkerId};
 
 /// The game server in this process.
 const LOCAL_GAME_SERVER: GameServerId = GameServerId(0);
@@ -62,6 +62,10 @@ impl DirectoryHost {
             directory.game_server_up(LOCAL_GAME_SERVER, offer);
         }
         Self { directory, game_servers: GameServers::new(LOCAL_GAME_SERVER), effects: Effects::new() }
+    }
+
+    pub(crate) fn set_settings(&mut self, settings: DirectorySettings) {
+        self.directory.set_settings(settings);
     }
 
     fn handle(&mut self, now: Duration, request: DirectoryRequest) {

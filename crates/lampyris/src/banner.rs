@@ -137,13 +137,9 @@ impl Banner<'_> {
         if let Some(ca) = &certificate.ca_pem {
             let ca = ca.display();
             writeln!(f, "  Clients must trust {ca} once:")?;
-            writeln!(f, "    Firefox   Settings, Certificates, View, Authorities, Import: trust it for websites")?;
-            writeln!(f, "    Chromium  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n Lampyris -i {ca}")?;
-            writeln!(
-                f,
-                "    Debian    cp {ca} /usr/local/share/ca-certificates/lampyris.crt && update-ca-certificates"
-            )?;
-            writeln!(f, "    Windows   certutil -addstore Root ca.pem")?;
+            writeln!(f, "    Linux     lampyris cert trust {ca}  (system, Chromium, Firefox)")?;
+            writeln!(f, "    Windows   certutil -addstore -f Root ca.pem")?;
+            writeln!(f, "    others    lampyris cert trust {ca} --dry-run  tells how")?;
         }
         Ok(())
     }

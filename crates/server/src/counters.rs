@@ -1,8 +1,13 @@
 //! What the drivers count.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::HandshakeFailure;
+
+/// What the names of counters of failed handshakes begin with; the name of a [`HandshakeFailure`] follows.
+pub(crate) const HANDSHAKE_FAILURES: &str = "handshake_failures.";
 
 /// Counters of one worker's driver, since start. Written by that worker alone, read by anyone.
 #[derive(Debug, Default)]
@@ -76,4 +81,27 @@ impl Count {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// The sums over all workers, by name.
+pub(crate) fn totals(counters: &[Arc<Counters>]) -> BTreeMap<String, u64> {
+    type Of = fn(&Counters) -> &Count;
+    let named: [(&str, Of); 9] = [
+        ("accepted", |one| &one.accepted),
+        ("refused", |one| &one.refused),
+        ("accept_failures", |one| &one.accept_failures),
+        ("handshakes", |one| &one.handshakes),
+        ("datagrams_received", |one| &one.datagrams_received),
+        ("datagrams_unsent", |one| &one.datagrams_unsent),
+        ("datagram_errors", |one| &one.datagram_errors),
+        ("letters_deferred", |one| &one.letters_deferred),
+        ("streams_moved", |one| &one.streams_moved),
+    ];
+    let sum = |of: &dyn Fn(&Counters) -> u64| counters.iter().map(|one| of(one)).sum::<u64>();
+    let plain = named.into_iter().map(|(name, of)| (name.to_owned(), sum(&|one| of(one).get())));
+    let failures = HandshakeFailure::ALL.into_iter().map(|reason| {
+        let name = format!("{HANDSHAKE_FAILURES}{}", reason.name());
+        (name, sum(&|one| one.handshake_failures(reason)))
+    });
+    plain.chain(failures).collect()
 }

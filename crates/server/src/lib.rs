@@ -7,11 +7,13 @@
 mod acme;
 mod addresses;
 mod assets;
+pub mod control;
 mod counters;
 mod error;
 mod host;
 mod net;
 mod options;
+mod reconfigure;
 mod s2s;
 mod secure;
 mod server;

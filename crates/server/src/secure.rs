@@ -59,14 +59,12 @@ pub(crate) fn load(
             planned.push((listener.place.as_ref(), &listener.node.label));
         }
     }
-    let mut s2s_places = Vec::with_capacity(options.s2s.listeners.len());
-    for listener in &options.s2s.listeners {
-        s2s_places.push(listener.tls.is_some().then_some(plans.len()));
-        if let Some(files) = &listener.tls {
-            plans.push(plan_for_servers(&listener.label, files));
-            planned.push((listener.place.as_ref(), &listener.label));
-        }
-    }
+    let mut place = plans.len()..;
+    let of_servers = options.s2s.listeners.iter();
+    let s2s_places = of_servers.clone().map(|listener| listener.tls.as_ref().and_then(|_| place.next())).collect();
+    plans.extend(plans_for_servers(options));
+    let secure_ones = of_servers.filter(|listener| listener.tls.is_some());
+    planned.extend(secure_ones.map(|listener| (listener.place.as_ref(), &listener.label)));
     let told = |errors: Vec<PlanError>| {
         let of_listener =
             |error: &PlanError| planned.get(error.index).map(|planned| at(*planned, &error.error.to_string()));
@@ -77,7 +75,8 @@ pub(crate) fn load(
     Ok(SecureListeners { own, store, places, s2s_places })
 }
 
-fn plan(
+/// What a listener's certificates are to be.
+pub(crate) fn plan(
     listener: &Listener,
     tls: &Tls,
     own: Option<&Certificate>,
@@ -95,14 +94,17 @@ fn plan(
     Some(Plan { listener: listener.node.label.clone(), certificates, default_domain, settings })
 }
 
-/// Game servers are no authority that asks in a handshake.
-fn plan_for_servers(label: &str, files: &TlsFiles) -> Plan {
-    Plan {
-        listener: label.to_owned(),
-        certificates: files.certificates.clone(),
-        default_domain: files.default_domain.clone(),
-        settings: files.settings.clone(),
-    }
+/// What the listeners of game servers are to have, in their order.
+pub(crate) fn plans_for_servers(options: &Options) -> impl Iterator<Item = Plan> {
+    options.s2s.listeners.iter().filter_map(|listener| {
+        // Game servers are no authority that asks in a handshake.
+        listener.tls.as_ref().map(|files| Plan {
+            listener: listener.label.clone(),
+            certificates: files.certificates.clone(),
+            default_domain: files.default_domain.clone(),
+            settings: files.settings.clone(),
+        })
+    })
 }
 
 fn at((place, label): (Option<&String>, &String), error: &str) -> String {

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::future::{self, Future};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -21,11 +22,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::acme::Authority;
+use crate::control::Operator;
+use crate::control::plane::Wishes;
 use crate::net::accept::Door;
 use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
 use crate::net::handshakes::Entrance;
-use crate::net::post::Post;
+use crate::net::post::{Letter, Mailbox, Post};
 use crate::s2s::{self, Links};
 use crate::secure::{self, SecureListeners};
 use crate::state::Secrets;
@@ -50,18 +53,24 @@ pub enum Phase {
 pub struct Server {
     addresses: Vec<BoundAddress>,
     certificate: Option<Certificate>,
-    store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// Ends with the server.
     _watch: Watch,
     authority: Option<Authority>,
     link_addresses: Vec<SocketAddr>,
     links: Option<Links>,
-    counters: Vec<Arc<Counters>>,
+    pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
     wakers: Vec<Arc<Waker>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     exits: mpsc::Receiver<WorkerId>,
+    pub(crate) mailbox: Mailbox<Letter>,
+    /// What the workers obey.
+    pub(crate) node: Arc<Config>,
+    /// What it was told.
+    pub(crate) options: Options,
+    pub(crate) started: Instant,
 }
 
 impl Server {
@@ -108,6 +117,7 @@ impl Server {
         let entrance = Entrance::new(options.workers);
         let watch = Watch::start(Arc::clone(&secure.store));
         let watch = watch.map_err(|source| StartError::System { what: "a thread", source })?;
+        let (posts, mailbox) = Post::connect(&wakers);
         let mut server = Self {
             addresses: bound.addresses,
             certificate: secure.own,
@@ -122,8 +132,11 @@ impl Server {
             threads: Vec::new(),
             exits,
             wakers,
+            mailbox,
+            node: Arc::clone(&config),
+            options: options.clone(),
+            started: clock,
         };
-        let posts = Post::connect(&server.wakers);
         let node = s2s::Node::new(&config, server.counters.clone(), clock);
         let mut to_master = None;
         if let Some(worker) = posts.first().and_then(|post| post.outside(WorkerId::DIRECTORY)) {
@@ -271,11 +284,11 @@ impl Drop for ExitNotice {
     }
 }
 
-/// Runs a server until SIGTERM or SIGINT; `on_ready` is called when every listener accepts.
+/// Runs a server until SIGTERM or SIGINT, and does meanwhile what the operator asks for.
 ///
 /// # Errors
 /// If it does not start, or if a worker fails.
-pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunError> {
+pub fn run(options: &Options, operator: &mut dyn Operator) -> Result<(), RunError> {
     let system = |what| move |source| StartError::System { what, source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the control plane"))?;
@@ -283,13 +296,18 @@ pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunE
         let mut terminate = signal(SignalKind::terminate()).map_err(system("a signal handler"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("a signal handler"))?;
         let mut server = Server::start(options)?;
-        on_ready(&server);
-        let certificate = server.keep_certificate();
-        let reason = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            () = server.worker_ended() => "a worker ended",
-            never = certificate => match never {},
+        let mut wishes = Wishes::take(operator).map_err(system("a signal handler"))?;
+        operator.ready(&server);
+        let mut certificate = pin!(server.keep_certificate());
+        let reason = loop {
+            let wish = tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                () = server.worker_ended() => break "a worker ended",
+                never = &mut certificate => match never {},
+                wish = wishes.next() => wish,
+            };
+            wishes.fulfil(wish, &mut server, operator);
         };
         tracing::info!(reason, "stopping");
         server.stop()

@@ -184,6 +184,11 @@ fn d11_times_are_judged_at_both_ends() {
         assert_eq!(opens(&report), [connects, connects, connects, connects, true]);
     }
     shop.openssl("req -new -key leaf.key -subj /CN=long -addext subjectAltName=DNS:photon.test -out long.csr");
+    shop.openssl("x509 -req -in long.csr -CA ca.crt -CAkey ca.key -days 9 -copy_extensions copy -out short.crt");
+    let short = [certificate(&shop, "short")];
+    assert_eq!(findings(&judge(&short, HOST, &anchors)), [], "as long as two thirds remain");
+    let late = report(&short, Some(HOST), &anchors, now + 7 * DAY);
+    assert_eq!(findings(&late), [Finding::ExpiresSoon]);
     shop.openssl("x509 -req -in long.csr -CA ca.crt -CAkey ca.key -days 3650 -copy_extensions copy -out long.crt");
     let report = judge(&[certificate(&shop, "long")], HOST, &anchors);
     assert_eq!((findings(&report), opens(&report)), (vec![Finding::LongLife], [true; 5]));

@@ -219,6 +219,7 @@ impl Driver {
         for _ in 0..LETTERS_PER_TURN {
             match self.post.receive() {
                 Some(Letter::Message(message)) => self.worker.handle_message(now, *message),
+                Some(Letter::Config(config)) => self.worker.reconfigure(config),
                 Some(Letter::Stream(stream, moved)) => self.take_in(now, *stream, moved),
                 None => return,
             }

@@ -32,14 +32,7 @@ impl Loopback {
     /// A server whose options are changed before it starts.
     pub(crate) fn start_with(workers: u16, change: impl FnOnce(&mut Options)) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut listeners = default_listeners(0, false).unwrap();
-        for listener in &mut listeners {
-            listener.node.port = 0;
-            listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-            listener.node.limits.close_grace = Duration::from_millis(100);
-        }
-        let stop_grace = Duration::from_millis(100);
-        let mut options = Options { workers, stop_grace, ..Options::new(state.path().to_owned(), listeners) };
+        let mut options = options(state.path(), workers);
         change(&mut options);
         Self { server: Server::start(&options).unwrap(), state }
     }
@@ -51,6 +44,18 @@ impl Loopback {
     pub(crate) fn connect(&self, role: Role, transport: Transport) -> Box<dyn Duplex> {
         connect(self.state.path(), transport, self.address(role, transport))
     }
+}
+
+/// Every role on free ports of the loopback address.
+pub(crate) fn options(state: &Path, workers: u16) -> Options {
+    let mut listeners = default_listeners(0, false).unwrap();
+    for listener in &mut listeners {
+        listener.node.port = 0;
+        listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        listener.node.limits.close_grace = Duration::from_millis(100);
+    }
+    let stop_grace = Duration::from_millis(100);
+    Options { workers, stop_grace, ..Options::new(state.to_owned(), listeners) }
 }
 
 /// Both ways of a stream.

@@ -104,7 +104,7 @@ pub fn make(place: &Place, order: &Order, now: SystemTime) -> Result<Made, TlsEr
         (authority.issue(&leaf, order.key, now)?, trust, authority.is_new)
     };
     files::make_folder(&folder, Access::Public)?;
-    let set_aside = if existed && !is_ours { Some(files::set_aside(&server_pem)?) } else { None };
+    let set_aside = if existed && !is_ours { Some(files::keep_aside(&server_pem)?) } else { None };
     files::write(&server_pem, made.pem().as_bytes(), Access::Private)?;
     let (trust, trust_pem) = trust;
     files::write(&trust, trust_pem.as_bytes(), Access::Public)?;

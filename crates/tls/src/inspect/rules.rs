@@ -7,7 +7,7 @@ use super::{Details, Finding, Severity, Trust, Verdict};
 use crate::KeyKind;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// With less time left it is told.
+/// With less time left it is told; of short lives, with less than a third.
 const SOON: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// Longest life that browsers accept from public authorities: 398 days, and one hour for clocks.
 const PUBLIC_LIFE: Duration = Duration::from_secs(398 * DAY.as_secs() + 3600);
@@ -211,6 +211,7 @@ fn validity(case: &Case<'_>, tell: &mut Tell<'_>) {
     for (position, one) in case.certificates.iter().enumerate() {
         let (summary, remains) = (&one.summary, one.remains(now));
         let subject = &summary.subject;
+        let life = summary.not_after.duration_since(summary.not_before).unwrap_or_default();
         if let Ok(ahead) = summary.not_before.duration_since(now)
             && !ahead.is_zero()
         {
@@ -227,13 +228,12 @@ fn validity(case: &Case<'_>, tell: &mut Tell<'_>) {
                 let text = format!("{subject:?} has expired {} ago: every client refuses it", span(ago));
                 tell(Finding::Expired, Severity::Error, text, case.again());
             }
-            Some(remains) if remains < SOON => {
+            Some(remains) if remains < SOON.min(life / 3) => {
                 let text = format!("{subject:?} expires in {}", span(remains));
                 tell(Finding::ExpiresSoon, Severity::Warning, text, case.again());
             }
             Some(_) => {}
         }
-        let life = summary.not_after.duration_since(summary.not_before).unwrap_or_default();
         let days = life.as_secs() / DAY.as_secs();
         let is_leaf = position == 0;
         if is_leaf && *case.trust == Trust::Public && life > PUBLIC_LIFE {
