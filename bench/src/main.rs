@@ -14,6 +14,7 @@ mod process;
 mod relay;
 mod server;
 mod statistics;
+mod swap;
 mod swarm;
 mod tls;
 
@@ -26,6 +27,7 @@ use crate::idle::IdleOptions;
 use crate::lane::Lane;
 use crate::load::Load;
 use crate::logins::LoginOptions;
+use crate::swap::SwapOptions;
 
 /// Measures a server over loopback.
 #[derive(Debug, Parser)]
@@ -47,6 +49,8 @@ enum Command {
     Idle(IdleOptions),
     /// Tell the server's CPU time per full login
     Logins(LoginOptions),
+    /// Exchange the server's certificate each second and tell whom that disturbs
+    Swap(SwapOptions),
 }
 
 #[derive(Debug, Args)]
@@ -78,5 +82,6 @@ fn main() -> Result<()> {
         Command::Compare(options) => compare::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Logins(options) => logins::run(&options),
+        Command::Swap(options) => swap::run(&options),
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct ServerOptions {
     pub(crate) server: PathBuf,
     /// Folder for the server's certificate, kept between passes
     #[arg(long, value_name = "DIR", default_value = "target/bench-state")]
-    state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     /// Added to the default ports; the default keeps them below those of outgoing connections
     #[arg(long, value_name = "N", default_value_t = 5_200)]
     pub(crate) port_offset: u16,
@@ -25,9 +25,14 @@ pub(crate) struct ServerOptions {
 impl ServerOptions {
     /// A server with one worker on the loopback interface.
     pub(crate) fn start(&self) -> Result<Process> {
+        self.start_in(&self.state_dir)
+    }
+
+    /// The same with another folder for its certificate.
+    pub(crate) fn start_in(&self, state: &Path) -> Result<Process> {
         let offset = self.port_offset.to_string();
         let arguments = ["--bind", "127.0.0.1", "--workers", "1", "--log", "warn", "--port-offset", &offset];
-        let state = [Path::new("--state-dir").as_os_str(), self.state_dir.as_os_str()];
+        let state = [Path::new("--state-dir").as_os_str(), state.as_os_str()];
         let (process, _) = Process::start(&self.server, state.into_iter().chain(arguments.map(AsRef::as_ref)))?;
         Ok(process)
     }

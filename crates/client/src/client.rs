@@ -423,7 +423,9 @@ impl Client {
         self.deadline = None;
     }
 
-    fn address(&self) -> Option<&ServerAddress> {
+    /// The server that the client is connected or connecting to, or was last.
+    #[must_use]
+    pub fn address(&self) -> Option<&ServerAddress> {
         match self.server {
             Role::NameServer => Some(self.config.start.address()),
             Role::Master => self.master.as_deref(),

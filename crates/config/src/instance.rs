@@ -53,7 +53,7 @@ settings! {
         /// Time without data of the application after which a peer is disconnected.
         "AppDataInactivityTimeout" => app_data_inactivity_timeout: Option<Milliseconds> = None, "off", Restart;
         /// Longest time that stopping may take.
-        "ShutdownTimeout" => shutdown_timeout: Milliseconds = Milliseconds::new(30_000), "as the reference product", Live;
+        "ShutdownTimeout" => shutdown_timeout: Milliseconds = Milliseconds::new(30_000), "as the reference product", Restart;
         /// Whether metrics are kept.
         "EnablePerformanceCounters" => enable_performance_counters: bool = true, "metrics cost little", Restart;
         /// Whether metrics of the instance are kept.

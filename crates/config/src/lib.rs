@@ -78,8 +78,8 @@ pub use shipped::{is_shipped, missing_listeners};
 pub use source::{MAX_FILE_BYTES, Place};
 pub use tls::{Certificate, CertificateSettings, Tls, TlsSettings};
 pub use value::{
-    AcmeChallenge, EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Port, Seconds, Secret, Time,
-    TlsVersion, Value,
+    AcmeChallenge, ClientCertificate, EncryptionTypes, Hours, ListenAddress, Milliseconds, Minutes, Networks, Port,
+    ProxyProtocol, Seconds, Secret, Time, TlsVersion, Value,
 };
 
 use crate::check::{Check, Told};

@@ -6,7 +6,7 @@ use crate::check::{Check, attributes};
 use crate::settings::{Case, Reader, Reload, settings};
 use crate::source::{Place, Span};
 use crate::tls::{self, Tls};
-use crate::value::{ListenAddress, Milliseconds, Port, Value as _};
+use crate::value::{ListenAddress, Milliseconds, Networks, Port, ProxyProtocol, Value as _};
 use crate::xml::Element;
 
 settings! {
@@ -48,6 +48,10 @@ settings! {
         "MaxQueuedBuffers" => max_queued_buffers: u32 = 200, "as the reference product", Restart;
         /// Flash policy for clients that ask for it.
         "PolicyFile" => policy_file: Option<String> = None, "browsers need it no more", Restart;
+        /// Whether trusted proxies tell the client's address in front of TLS: `v1v2` = by the PROXY protocol.
+        "ProxyProtocol" => proxy_protocol: ProxyProtocol = ProxyProtocol::Off, "clients connect themselves", Restart;
+        /// Proxies that are believed what they say of clients, by the PROXY protocol or by X-Forwarded-For.
+        "TrustedProxies" => trusted_proxies: Networks = Networks::default(), "nobody is believed", Restart;
     }
 }
 
@@ -66,6 +70,10 @@ settings! {
         "MaxPendingWrites" => max_pending_writes: u32 = 50, "as the reference product", Restart;
         /// With MaxPendingWrites: unsent data of a client in units of 4096 bytes.
         "MaxQueuedBuffers" => max_queued_buffers: u32 = 200, "as the reference product", Restart;
+        /// Whether trusted proxies tell the client's address in front of TLS: `v1v2` = by the PROXY protocol.
+        "ProxyProtocol" => proxy_protocol: ProxyProtocol = ProxyProtocol::Off, "clients connect themselves", Restart;
+        /// Proxies that are believed what they say of clients, by the PROXY protocol or by X-Forwarded-For.
+        "TrustedProxies" => trusted_proxies: Networks = Networks::default(), "nobody is believed", Restart;
     }
 }
 
@@ -280,6 +288,17 @@ fn macros(folder: &Path, element: &Element, instance: &str) -> Vec<(&'static str
     ]
 }
 
+/// A header that anybody may send would let everybody choose an address.
+fn check_proxies(reader: &mut Reader<'_, '_>, protocol: ProxyProtocol, trusted: &Networks) {
+    if let Some(span) = reader.span("ProxyProtocol")
+        && protocol != ProxyProtocol::Off
+        && trusted.0.is_empty()
+    {
+        let text = "expected TrustedProxies beside ProxyProtocol, got none; name the addresses of your proxies";
+        reader.check.fail(&span, text);
+    }
+}
+
 fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> ListenerKind {
     let own: &[&str] = match form {
         Form::Http => &["Routing", "ServerCertificates", "ServerCertificate", "SecurePorts"],
@@ -291,6 +310,7 @@ fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> List
         Form::Udp => ListenerKind::Udp,
         Form::Tcp | Form::TcpS2S => {
             let settings = TcpSettings::read(reader);
+            check_proxies(reader, settings.proxy_protocol, &settings.trusted_proxies);
             let clients_only = "this server chooses the application and the frames itself";
             reader.refuse(&["PolicyApplication", "CustomConnectMessageIsRequired"], clients_only);
             reader.refuse(&["CustomConnectMessagePrefix", "CustomConnectMessageSuffix"], clients_only);
@@ -307,6 +327,7 @@ fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> List
         Form::WebSocketS2S => ListenerKind::WebSocketS2S(HttpSettings::read(reader)),
         Form::Http | Form::WebSocket => {
             let settings = HttpSettings::read(reader);
+            check_proxies(reader, settings.proxy_protocol, &settings.trusted_proxies);
             let kind_span = reader.span("Type");
             let routes = read_routes(reader.check, element, &settings, form);
             if let (Some(span), Some(kind)) = (kind_span, &settings.kind)

@@ -175,11 +175,11 @@ settings! {
         /// Longest wait at a stop for the Master to know.
         "GameServer/S2S/StopNotificationTimeout" => stop_notification_timeout: Milliseconds = Milliseconds::new(1_000), "as the reference product", Live;
         /// IPv4 address or name told to clients; empty = the one towards the Master, `internal` = the first private one.
-        "GameServer/Master/PublicIPAddress" => public_ip_address: String = "127.0.0.1".to_owned(), "as the reference product", Restart;
+        "GameServer/Master/PublicIPAddress" => public_ip_address: String = "127.0.0.1".to_owned(), "as the reference product", Live;
         /// IPv6 address told to clients.
-        "GameServer/Master/PublicIPAddressIPv6" => public_ip_address_ipv6: Option<std::net::Ipv6Addr> = None, "off", Restart;
+        "GameServer/Master/PublicIPAddressIPv6" => public_ip_address_ipv6: Option<std::net::Ipv6Addr> = None, "off", Live;
         /// Host name told to WebSocket clients.
-        "GameServer/Master/PublicHostName" => public_host_name: String = "localhost".to_owned(), "as the shipped file", Restart;
+        "GameServer/Master/PublicHostName" => public_host_name: String = "localhost".to_owned(), "as the shipped file", Live;
         /// UDP port told to clients; 0 = none.
         "GameServer/Master/GamingUdpPort" => gaming_udp_port: u16 = 5056, "as the reference product", Restart;
         /// TCP port told to clients; 0 = none.

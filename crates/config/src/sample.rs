@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::application::Role;
+use crate::effect::not_in_effect;
 use crate::instance::InstanceSettings;
 use crate::region::Region;
 use crate::role_settings::{
@@ -47,7 +49,7 @@ pub fn sample(secure: bool) -> Vec<SampleFile> {
         SampleFile { path: "Nameserver.json", text: regions() },
         SampleFile {
             path: "NameServer/bin/Nameserver.xml.config",
-            text: role_file(&[
+            text: role_file(Role::NameServer, &[
                 ("", Authentication::keys()),
                 ("", NameServerSettings::keys()),
                 ("", CustomAuth::keys()),
@@ -56,11 +58,14 @@ pub fn sample(secure: bool) -> Vec<SampleFile> {
         },
         SampleFile {
             path: "LoadBalancing/Master/bin/Master.xml.config",
-            text: role_file(&[("", Authentication::keys()), ("", MasterSettings::keys()), ("", WebRpc::keys())]),
+            text: role_file(
+                Role::Master,
+                &[("", Authentication::keys()), ("", MasterSettings::keys()), ("", WebRpc::keys())],
+            ),
         },
         SampleFile {
             path: "LoadBalancing/GameServer/bin/GameServer.xml.config",
-            text: role_file(&[
+            text: role_file(Role::Game, &[
                 ("", Authentication::keys()),
                 ("", GameServerSettings::keys()),
                 queue("GameServer/HttpQueueSettings/"),
@@ -80,8 +85,9 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
-/// A file of a role: each setting as an element, below one element for each level of its name.
-fn role_file(groups: &[(&str, Vec<Key>)]) -> String {
+/// A file of a role: each setting as an element, below one element for each level of its name. What has no effect yet stands
+/// in a comment.
+fn role_file(role: Role, groups: &[(&str, Vec<Key>)]) -> String {
     let mut text = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<configuration>\n  <Photon>\n".to_owned();
     let mut open: Vec<String> = Vec::new();
     for (prefix, key) in groups.iter().flat_map(|(prefix, keys)| keys.iter().map(move |key| (prefix, key))) {
@@ -96,10 +102,11 @@ fn role_file(groups: &[(&str, Vec<Key>)]) -> String {
         }
         let indent = indent(open.len());
         let _ = writeln!(text, "{indent}<!-- {} -->", key.meaning);
-        let _ = match written(key) {
-            Some(value) if value.is_empty() => writeln!(text, "{indent}<{leaf}></{leaf}>"),
-            Some(value) => writeln!(text, "{indent}<{leaf}>{value}</{leaf}>"),
-            None => writeln!(text, "{indent}<!-- <{leaf}>{}</{leaf}> without it: {} -->", key.expected, key.reason),
+        let _ = match (written(key), not_in_effect(&format!("{} {name}", role.name()))) {
+            (Some(value), Some(why)) => writeln!(text, "{indent}<!-- <{leaf}>{value}</{leaf}> not in effect yet: {why} -->"),
+            (Some(value), None) if value.is_empty() => writeln!(text, "{indent}<{leaf}></{leaf}>"),
+            (Some(value), None) => writeln!(text, "{indent}<{leaf}>{value}</{leaf}>"),
+            (None, _) => writeln!(text, "{indent}<!-- <{leaf}>{}</{leaf}> without it: {} -->", key.expected, key.reason),
         };
     }
     close(&mut text, &mut open, 0);
@@ -124,7 +131,9 @@ fn main_file(web: Web) -> String {
         has its default. -->\n\
         <Configuration>\n  <Instance Name=\"LoadBalancing\""
         .to_owned();
-    for (key, value) in InstanceSettings::keys().iter().filter_map(|key| Some((key, written(key)?))) {
+    let in_effect = |key: &Key| not_in_effect(&format!("Instance {}", key.name)).is_none();
+    let keys = InstanceSettings::keys();
+    for (key, value) in keys.iter().filter(|key| in_effect(key)).filter_map(|key| Some((key, written(key)?))) {
         let _ = write!(text, "\n            {}=\"{value}\"", key.name);
     }
     text.push_str(">\n\n    <!-- Clients in games: PUN 2 and Realtime, by UDP -->\n    <UDPListeners>\n");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::check::attributes;
 use crate::finding::{Severity, Subject};
 use crate::settings::{Case, Reader, settings};
-use crate::value::{Secret, TlsVersion, Value as _};
+use crate::value::{ClientCertificate, Secret, TlsVersion, Value as _};
 use crate::xml::Element;
 
 /// The file that has certificate and key when nothing else is written.
@@ -22,6 +22,8 @@ settings! {
         "CertificatePath" => certificate_path: Option<String> = None, "certs beside the file", Live;
         /// Certificates of the authorities, in that folder.
         "RootCertificates" => root_certificates: Option<String> = None, "root.pem, if it is there", Live;
+        /// Whether clients must show a certificate of an authority of RootCertificates: `optional` or `required`.
+        "ClientCertificate" => client_certificate: ClientCertificate = ClientCertificate::Off, "game clients have none", Live;
         /// Oldest version.
         "MinProtocolVersion" => min_protocol_version: TlsVersion = TlsVersion::Any, "as the reference product", Live;
         /// Newest version.
@@ -135,6 +137,13 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
         && !reader.check.exists(&roots)
     {
         reader.check.fail(&span, format!("the file {} cannot be read", roots.display()));
+    } else if let Some(span) = reader.span("ClientCertificate")
+        && settings.client_certificate != ClientCertificate::Off
+        && !reader.check.exists(&roots)
+    {
+        let text =
+            format!("expected the authorities of clients' certificates in {}, got no such file", roots.display());
+        reader.check.fail(&span, text);
     }
     Some(Tls { settings, certificates, root_certificates: roots })
 }

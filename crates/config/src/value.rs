@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// A type that a setting can have.
 pub trait Value: Sized {
     /// What an operator may write, for messages and the reference.
@@ -323,6 +325,93 @@ impl Value for AcmeChallenge {
     }
 }
 
+/// Whether proxies tell the client's address in front of everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// They do not.
+    Off,
+    /// By the PROXY protocol, version 1 or 2.
+    V1V2,
+}
+
+impl Value for ProxyProtocol {
+    const EXPECTED: &'static str = "v1v2 or off";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "v1v2" | "v1" | "v2" => Some(Self::V1V2),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Off => "off",
+            Self::V1V2 => "v1v2",
+        }
+        .to_owned()
+    }
+}
+
+/// Addresses, each alone or a whole network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl Value for Networks {
+    const EXPECTED: &'static str = "addresses or networks like 10.0.0.0/8, separated by commas";
+
+    fn parse(text: &str) -> Option<Self> {
+        let words = text.split([',', ';', ' ']).filter(|word| !word.is_empty());
+        let network = |word: &str| match word.contains('/') {
+            true => word.parse::<IpNet>().ok().map(|network| network.trunc()),
+            false => word.parse::<IpAddr>().ok().map(IpNet::from),
+        };
+        words.map(network).collect::<Option<_>>().map(Self)
+    }
+
+    fn show(&self) -> String {
+        let show = |network: &IpNet| match network.prefix_len() == network.max_prefix_len() {
+            true => network.addr().to_string(),
+            false => network.to_string(),
+        };
+        if self.0.is_empty() { "none".to_owned() } else { self.0.iter().map(show).collect::<Vec<_>>().join(",") }
+    }
+}
+
+/// Whether clients must show a certificate of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// Nobody is asked for one.
+    Off,
+    /// Whoever shows one must have it from an authority of RootCertificates.
+    Optional,
+    /// Everybody must show one from an authority of RootCertificates.
+    Required,
+}
+
+impl Value for ClientCertificate {
+    const EXPECTED: &'static str = "off, optional or required";
+
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "off" => Some(Self::Off),
+            "optional" => Some(Self::Optional),
+            "required" => Some(Self::Required),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+        .to_owned()
+    }
+}
+
 /// The datagram encryption modes that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncryptionTypes {
@@ -398,6 +487,15 @@ mod tests {
             [Some(TlsVersion::Tls12); 5]
         );
         assert_eq!(TlsVersion::parse("TLS14"), None);
+    }
+
+    #[test]
+    fn t28_trusted_proxies_are_addresses_and_networks() {
+        let show = |text| Networks::parse(text).map(|networks| networks.show());
+        assert_eq!(show("10.1.2.3/8, 192.168.1.5;::1").as_deref(), Some("10.0.0.0/8,192.168.1.5,::1"));
+        assert_eq!(show("2001:db8::/32").as_deref(), Some("2001:db8::/32"));
+        assert_eq!(show("").as_deref(), Some("none"));
+        assert_eq!(["10.0.0.0/33", "proxy.example", "10.0.0"].map(Networks::parse), [None, None, None]);
     }
 
     #[test]

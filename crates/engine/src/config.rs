@@ -11,6 +11,7 @@ use lampyris_realtime::directory::{self, Transport};
 use lampyris_realtime::room::RoomSettings;
 use lampyris_transport::{udp, ws};
 
+use crate::Proxies;
 use crate::address::{Addresses, Ports};
 
 /// The part that an application plays in the way of a client: NameServer, then Master, then Game.
@@ -118,6 +119,8 @@ pub struct ListenerConfig {
     pub service: Service,
     /// Its limits.
     pub limits: ListenerLimits,
+    /// Who stands between it and its clients.
+    pub proxies: Proxies,
 }
 
 /// What a listener serves.
@@ -203,7 +206,13 @@ impl ListenerConfig {
             Transport::Ws => Service::WebSocket { secure: false, routes },
             Transport::Wss => Service::WebSocket { secure: true, routes },
         };
-        Self { label: role.name().to_owned(), port, service, limits: ListenerLimits::default() }
+        Self {
+            label: role.name().to_owned(),
+            port,
+            service,
+            limits: ListenerLimits::default(),
+            proxies: Proxies::default(),
+        }
     }
 
     /// What clients speak there; `None` if it is not for clients.
@@ -271,7 +280,7 @@ pub trait Challenges: fmt::Debug + Send + Sync {
 }
 
 /// What a node is told at start; shared by its workers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Number of workers.
     pub workers: u16,

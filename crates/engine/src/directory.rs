@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 
 use crate::message::{Content, worker_of};
 use crate::worker::{Action, Owner};
-use crate::{Config, Role, Transport, Worker, WorkerId};
+use crate::{Config, DirectorySettings, Role, Transport, Worker, WorkerId};
 
 /// The game server in this process.
 const LOCAL_GAME_SERVER: GameServerId = GameServerId(0);
@@ -60,6 +60,10 @@ impl DirectoryHost {
             directory.game_server_up(LOCAL_GAME_SERVER, offer);
         }
         Self { directory, effects: Effects::new() }
+    }
+
+    pub(crate) fn set_settings(&mut self, settings: DirectorySettings) {
+        self.directory.set_settings(settings);
     }
 
     fn handle(&mut self, now: Duration, request: DirectoryRequest) {

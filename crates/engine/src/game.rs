@@ -46,6 +46,11 @@ impl Rooms {
             effects: Effects::default(),
         }
     }
+
+    /// For the rooms that are made from now on.
+    pub(crate) fn set_settings(&mut self, settings: RoomSettings) {
+        self.settings = Arc::new(settings);
+    }
 }
 
 #[derive(Debug)]

@@ -51,6 +51,11 @@ impl Worker {
     /// The init message came (or stands for itself).
     fn opened(&mut self, now: Duration, key: ConnectionKey, init: Init) {
         let config = Arc::clone(&self.config);
+        if init.http.as_ref().is_some_and(|request| !self.believe_proxy(key, request)) {
+            self.stats.connections_refused += 1;
+            return self.close(now, key, CloseCause::Limit("connections of one address"));
+        }
+        let line = self.log.came.admit(now);
         let Some(connection) = self.connection_mut(key) else { return };
         connection.protocol = init.protocol;
         connection.last_message = now;
@@ -59,7 +64,10 @@ impl Worker {
         let choice = config.listeners.get(connection.listener.0).and_then(|listener| connection.choice(listener));
         let Some(role) = choice.and_then(|choice| config.applications.choose(choice, &init.application)) else {
             let application: String = init.application.chars().filter(|c| !c.is_control()).take(64).collect();
-            tracing::info!(client = %connection.remote, %application, "no such application is loaded here");
+            if let Some(held_back) = line {
+                let client = connection.remote;
+                tracing::info!(%client, %application, held_back, "no such application is loaded here");
+            }
             self.stats.applications_unknown += 1;
             return self.close(now, key, CloseCause::ByUs("no such application is loaded"));
         };
@@ -73,14 +81,17 @@ impl Worker {
             Role::Master => Session::Master(Box::default()),
             Role::Game => Session::Game(Box::default()),
         };
-        tracing::info!(
-            role = role.name(),
-            transport = connection.transport.name(),
-            protocol = connection.protocol.name(),
-            client = %connection.remote,
-            version = %init.client_version,
-            "connected"
-        );
+        if let Some(held_back) = line {
+            tracing::info!(
+                role = role.name(),
+                transport = connection.transport.name(),
+                protocol = connection.protocol.name(),
+                client = %connection.remote,
+                version = %init.client_version,
+                held_back,
+                "connected"
+            );
+        }
         match init.token.filter(|token| !token.is_null()) {
             Some(token) if role == Role::Master => self.master_token_init(now, key, &token),
             Some(token) if role == Role::Game => self.game_token_init(now, key, &token),

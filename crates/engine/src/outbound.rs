@@ -138,18 +138,22 @@ impl Worker {
 
     /// The client is gone for the rules: it leaves its room and lobby, once.
     pub(crate) fn end(&mut self, now: Duration, key: ConnectionKey, cause: CloseCause) {
-        let Some(connection) = self.connection_mut(key) else { return };
-        if connection.ended.is_some() {
+        if self.connection(key).is_none_or(|connection| connection.ended.is_some()) {
             return;
         }
+        let line = self.log.went.admit(now);
+        let Some(connection) = self.connection_mut(key) else { return };
         let session = std::mem::replace(&mut connection.session, Session::Ended);
-        tracing::info!(
-            role = connection.role_name(),
-            transport = connection.transport.name(),
-            client = %connection.remote,
-            %cause,
-            "disconnected"
-        );
+        if let Some(held_back) = line {
+            tracing::info!(
+                role = connection.role_name(),
+                transport = connection.transport.name(),
+                client = %connection.remote,
+                %cause,
+                held_back,
+                "disconnected"
+            );
+        }
         connection.ended = Some(cause.clone());
         self.stats.connections_ended += 1;
         match &cause {

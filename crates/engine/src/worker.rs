@@ -23,7 +23,7 @@ use crate::link::Link;
 use crate::session::Session;
 use crate::timers::{Armed, Timers};
 use crate::transports::Transports;
-use crate::{Config, ListenerId, Stats, Transport, WorkerId, WorkerMessage};
+use crate::{Config, ListenerId, LogRate, Stats, Transport, WorkerId, WorkerMessage};
 
 slotmap::new_key_type! {
     /// Name of a connection on its worker; never used again for another one.
@@ -93,8 +93,19 @@ pub struct Worker {
     pub(crate) fan_out: FanOut,
     pub(crate) scratch: Scratch,
     pub(crate) stats: Stats,
+    pub(crate) log: ConnectionLog,
     shutting_down: bool,
 }
+
+/// Limits of the lines about connections that come and go.
+#[derive(Debug)]
+pub(crate) struct ConnectionLog {
+    pub(crate) came: LogRate,
+    pub(crate) went: LogRate,
+}
+
+/// Lines of a kind in a second: more is no longer read, and writing them would cost more than the connections.
+const LINES_PER_SECOND: u16 = 100;
 
 /// Who waits for a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,6 +152,7 @@ impl Worker {
             message_bytes: message_bytes.unwrap_or_default(),
             ..lampyris_wire::Limits::DEFAULT
         };
+        let per_second = || LogRate::new(LINES_PER_SECOND, Duration::from_secs(1));
         let mut rng = StdRng::from_seed(seed);
         let directory_rng = StdRng::from_rng(&mut rng);
         let mut worker = Self {
@@ -166,6 +178,7 @@ impl Worker {
             fan_out: FanOut::default(),
             scratch: Scratch::default(),
             stats: Stats::default(),
+            log: ConnectionLog { came: per_second(), went: per_second() },
             shutting_down: false,
             config,
         };
@@ -202,7 +215,8 @@ impl Worker {
         let from_address = self.per_address.get(&remote.ip()).copied().unwrap_or_default();
         if self.shutting_down
             || self.open_connections >= limits.connections_per_worker
-            || from_address >= limits.connections_per_address
+            // The clients of a proxy are counted one by one, when it has told who they are.
+            || (from_address >= limits.connections_per_address && !described.proxies.trust(remote.ip()))
         {
             self.stats.connections_refused += 1;
             return None;
@@ -288,19 +302,30 @@ impl Worker {
         drop(self.take(key));
     }
 
+    /// A connection turns out to be of another address; `false` if that has all that it may have.
+    pub(crate) fn recount(&mut self, from: IpAddr, to: IpAddr) -> bool {
+        self.uncount(from);
+        let count = self.per_address.entry(to).or_default();
+        *count += 1;
+        *count <= self.config.limits.connections_per_address
+    }
+
+    fn uncount(&mut self, address: IpAddr) {
+        if let Some(count) = self.per_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+    }
+
     /// Takes a connection out of the table.
     pub(crate) fn take(&mut self, key: ConnectionKey) -> Option<Box<Connection>> {
         match self.connections.remove(key)? {
             Slot::Moved(_) => None,
             Slot::Here(connection) => {
                 self.open_connections = self.open_connections.saturating_sub(1);
-                let address = connection.remote.ip();
-                if let Some(count) = self.per_address.get_mut(&address) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.per_address.remove(&address);
-                    }
-                }
+                self.uncount(connection.remote.ip());
                 Some(connection)
             }
         }

@@ -36,6 +36,17 @@ pub(crate) enum Command {
     #[command(after_help = "Exit codes: 0 nothing to repair, 1 warnings, 2 errors or wrong usage\n\n\
         Example: lampyris check-config --config deploy/bin_Win64/PhotonServer.config")]
     CheckConfig(CheckConfigArgs),
+    /// Find out why clients cannot connect: configuration, certificates, network, and real clients on every transport
+    #[command(after_help = "Exit codes: 0 all is well, 1 warnings, 2 errors or wrong usage\n\n\
+        Example: lampyris doctor --config deploy/bin_Win64/PhotonServer.config")]
+    Doctor(crate::doctor::Args),
+    /// Have a running server load its configuration again
+    #[command(after_help = "Exit codes: 0 all changes are in force, 1 some wait for the next start or there are \
+        warnings, 2 refused or no server\n\nExample: lampyris reload --config deploy/bin_Win64/PhotonServer.config")]
+    Reload(crate::reload::Args),
+    /// Print what a running server says of itself, as JSON
+    #[command(after_help = "Exit codes: 0 printed, 2 no server")]
+    Status(crate::reload::Args),
     /// Look at a deployment of a Photon server: what is recognised, changed, ignored or not supported, and what to do next
     #[command(
         after_help = "Exit codes: 0 it can be run as it is, 1 something to look at, 2 something to mend first\n\n\

@@ -70,6 +70,7 @@ pub(crate) fn options(
     }
     let settings = &config.instance.settings;
     Ok(Options {
+        strict: files.strict,
         applications,
         addresses: Addresses::Told(addresses),
         name_server: roles::name_server(config),

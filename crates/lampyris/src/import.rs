@@ -225,8 +225,8 @@ impl Report<'_> {
         )?;
         writeln!(out, "    $password = Read-Host -AsSecureString")?;
         writeln!(out, "    Export-PfxCertificate -Cert PSPATH -FilePath photon.pfx -Password $password")?;
-        writeln!(out, "  Here, with the file copied:")?;
-        writeln!(out, "    lampyris cert import --pfx photon.pfx --out {}", pem.display())
+        writeln!(out, "  Here, with the file copied and its password in password.txt:")?;
+        writeln!(out, "    lampyris cert import --pfx photon.pfx --password file:password.txt --out {}", pem.display())
     }
 
     fn next(&self, out: &mut impl Write) -> io::Result<()> {

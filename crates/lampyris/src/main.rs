@@ -8,17 +8,26 @@ mod cert;
 mod check_config;
 mod cli;
 mod configured;
+mod doctor;
 mod import;
 mod logs;
+mod operator;
+mod recent;
+mod reload;
 mod sample;
 
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
-use lampyris_server::{RunError, Server};
+use lampyris_log::Listener;
+use lampyris_server::RunError;
+use lampyris_server::control::Recent;
 
 use crate::cli::{Cli, Command, RunArgs};
+use crate::operator::{Configuration, Running};
+use crate::recent::RecentLayer;
 
 const FAILED: u8 = 1;
 const NOT_STARTED: u8 = 2;
@@ -35,6 +44,9 @@ fn main() -> ExitCode {
         Some(Command::Config(command)) => sample::run(&command),
         Some(Command::Logs(args)) => logs::run(&args),
         Some(Command::Cert(command)) => cert::run(&command),
+        Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Reload(args)) => reload::reload(&args),
+        Some(Command::Status(args)) => reload::status(&args),
         Some(Command::Run(args)) => run(&args),
         None => run(&cli.run),
     }
@@ -46,23 +58,24 @@ fn run(args: &RunArgs) -> ExitCode {
         Ok(checked) => checked,
         Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
-    let logs = match args.logs.start(checked.as_ref().map(|checked| &checked.config), Vec::new()) {
+    let recent = Arc::<Recent>::default();
+    let listeners: Vec<Listener> = vec![Box::new(RecentLayer(Arc::clone(&recent)))];
+    let logs = match args.logs.start(checked.as_ref().map(|checked| &checked.config), listeners) {
         Ok(logs) => logs,
         Err(error) => return fail(NOT_STARTED, &error),
+    };
+    // What was logged stands before the error.
+    let fail = |code, error: &str| {
+        logs.flush();
+        fail(code, error)
     };
     let options = match args.options(checked.as_ref()) {
         Ok(options) => options,
         Err(errors) => return fail(NOT_STARTED, &errors.join("\nerror: ")),
     };
-    let on_ready = |server: &Server| {
-        let banner = banner::Banner { server, options: &options, color };
-        // What was logged until now stands before it.
-        logs.flush();
-        // Nobody listening is no reason to stop.
-        let _ = write!(stderr(), "{banner}");
-        say(&format!("ready: {} addresses, {} workers", server.addresses().len(), options.workers));
-    };
-    match lampyris_server::run(&options, on_ready) {
+    let configuration = checked.map(Configuration::new);
+    let mut running = Running { args, options: options.clone(), configuration, logs: &logs, recent, color };
+    match lampyris_server::run(&options, &mut running) {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Start(error)) => fail(NOT_STARTED, &error.to_string()),
         Err(error) => fail(FAILED, &error.to_string()),

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod deployment;
+#[path = "configured/reload.rs"]
+mod reload;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -162,6 +164,26 @@ fn every_transport_plays_from_files_with_keys_and_limits() {
     }
     let log = running.stop();
     assert!(log.contains("no wss address is handed out for the Game"), "{log}");
+}
+
+#[test]
+fn clients_on_ipv6_are_told_the_ipv6_addresses() {
+    let ports: [u16; 3] = free_ports();
+    let listeners = ["NameServer", "Master", "Game"].into_iter().zip(ports).map(|(application, port)| {
+        format!(r#"<TCPListener IPAddress="[::1]" Port="{port}" OverrideApplication="{application}"/>"#)
+    });
+    let deployment = Deployment::new(&format!("<TCPListeners>{}</TCPListeners>", listeners.collect::<String>()));
+    let [name_server, master, game] = ports;
+    deployment.regions(&format!(
+        r#"{{"Region": "eu", "IpAddress": "203.0.113.7", "IpAddressIPv6": "::1", "PortTcp": {master}}}"#
+    ));
+    deployment.game_server(&format!(
+        "<PublicIPAddress>203.0.113.7</PublicIPAddress><PublicIPAddressIPv6>::1</PublicIPAddressIPv6>\
+         <GamingTcpPort>{game}</GamingTcpPort>"
+    ));
+    let running = deployment.run(&[]);
+    play(&running, &Authority::new(), &format!("tcp://[::1]:{name_server}"), "eu");
+    running.stop();
 }
 
 #[test]

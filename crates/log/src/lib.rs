@@ -31,6 +31,9 @@ use crate::daily::DailyFile;
 use crate::layer::LineLayer;
 use crate::spool::{Line, Sink, Spool};
 
+const LOST_READER: &str = "it needs someone who reads it, or room on its disk";
+const LOST_DISK: &str = "make room on the disk, or mend the rights of the folder";
+
 /// How lines on the standard error stream look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -93,10 +96,10 @@ impl fmt::Debug for Logs {
 /// # Errors
 /// If it was started before, or if there is no thread for it.
 pub fn start(options: Options) -> io::Result<Logs> {
-    let stderr = Spool::start("log", "the standard error stream".to_owned(), StandardError)?;
+    let stderr = Spool::start("log", "the standard error stream".to_owned(), LOST_READER, StandardError)?;
     let file = options.file.map(|file| {
         let what = file.folder.display().to_string();
-        Spool::start("log-file", what, DailyFile::new(file.folder, file.prefix))
+        Spool::start("log-file", what, LOST_DISK, DailyFile::new(file.folder, file.prefix))
     });
     let file = file.transpose()?;
     let mut layers = options.listeners;

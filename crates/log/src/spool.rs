@@ -52,10 +52,18 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    pub(crate) fn start(thread_name: &str, output: String, sink: impl Sink) -> io::Result<Self> {
+    /// `output` is what an operator calls it, `remedy` what helps when it cannot be written.
+    pub(crate) fn start(
+        thread_name: &str,
+        output: String,
+        remedy: &'static str,
+        sink: impl Sink,
+    ) -> io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE_LINES);
         let lost = Arc::<AtomicU64>::default();
-        let mut writer = Writer { sink, output, lost: Arc::clone(&lost), is_failing: false, told: 0, told_at: None };
+        let of_writer = Arc::clone(&lost);
+        let mut writer =
+            Writer { sink, output, remedy, lost: of_writer, is_failing: false, told: 0, told_at: None };
         thread::Builder::new().name(thread_name.to_owned()).spawn(move || writer.run(&lines))?;
         Ok(Self { queue, lost })
     }
@@ -97,6 +105,7 @@ fn with_end(mut text: String) -> String {
 struct Writer<S> {
     sink: S,
     output: String,
+    remedy: &'static str,
     lost: Arc<AtomicU64>,
     is_failing: bool,
     /// Lost lines that the operator knows of.
@@ -126,7 +135,7 @@ impl<S: Sink> Writer<S> {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 if !self.is_failing {
                     self.is_failing = true;
-                    let remedy = "make room on the disk, or mend the rights of the folder";
+                    let remedy = self.remedy;
                     tracing::warn!(%output, %error, "cannot write the log; its lines are lost until this works again: {remedy}");
                 }
             }
@@ -196,7 +205,7 @@ mod tests {
     fn spool() -> (Spool, Sender<bool>, Receiver<String>) {
         let (verdict, verdicts) = mpsc::channel();
         let (written, lines) = mpsc::channel();
-        (Spool::start("test", "nowhere".to_owned(), Scripted { verdicts, written }).unwrap(), verdict, lines)
+        (Spool::start("test", "nowhere".to_owned(), "none", Scripted { verdicts, written }).unwrap(), verdict, lines)
     }
 
     #[test]

@@ -1,6 +1,13 @@
 //! What the drivers count.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::HandshakeFailure;
+
+/// What the names of counters of failed handshakes begin with; the name of a [`HandshakeFailure`] follows.
+pub(crate) const HANDSHAKE_FAILURES: &str = "handshake_failures.";
 
 /// Counters of one worker's driver, since start. Written by that worker alone, read by anyone.
 #[derive(Debug, Default)]
@@ -12,12 +19,10 @@ pub struct Counters {
     pub refused: Count,
     /// Times `accept` failed, mostly for want of file descriptors.
     pub accept_failures: Count,
-    /// TLS handshakes that failed.
-    pub handshake_failures: Count,
-    /// TLS handshakes that took too long.
-    pub handshake_timeouts: Count,
-    /// Plain HTTP requests on secure ports.
-    pub plain_http: Count,
+    /// Connections that failed before a client was there, by [`HandshakeFailure`].
+    handshake_failures: [Count; HandshakeFailure::ALL.len()],
+    /// TLS handshakes that were completed.
+    pub handshakes: Count,
     /// Datagrams received.
     pub datagrams_received: Count,
     /// Datagrams that the system did not take: full socket buffer, no route.
@@ -28,6 +33,20 @@ pub struct Counters {
     pub letters_deferred: Count,
     /// Streams that moved to another worker.
     pub streams_moved: Count,
+}
+
+impl Counters {
+    /// Connections that failed for this reason before a client was there.
+    #[must_use]
+    pub fn handshake_failures(&self, reason: HandshakeFailure) -> u64 {
+        self.handshake_failures.get(reason.index()).map_or(0, Count::get)
+    }
+
+    pub(crate) fn handshake_failed(&self, reason: HandshakeFailure) {
+        if let Some(count) = self.handshake_failures.get(reason.index()) {
+            count.increment();
+        }
+    }
 }
 
 /// A number that only grows.
@@ -44,4 +63,27 @@ impl Count {
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// The sums over all workers, by name.
+pub(crate) fn totals(counters: &[Arc<Counters>]) -> BTreeMap<String, u64> {
+    type Of = fn(&Counters) -> &Count;
+    let named: [(&str, Of); 9] = [
+        ("accepted", |one| &one.accepted),
+        ("refused", |one| &one.refused),
+        ("accept_failures", |one| &one.accept_failures),
+        ("handshakes", |one| &one.handshakes),
+        ("datagrams_received", |one| &one.datagrams_received),
+        ("datagrams_unsent", |one| &one.datagrams_unsent),
+        ("datagram_errors", |one| &one.datagram_errors),
+        ("letters_deferred", |one| &one.letters_deferred),
+        ("streams_moved", |one| &one.streams_moved),
+    ];
+    let sum = |of: &dyn Fn(&Counters) -> u64| counters.iter().map(|one| of(one)).sum::<u64>();
+    let plain = named.into_iter().map(|(name, of)| (name.to_owned(), sum(&|one| of(one).get())));
+    let failures = HandshakeFailure::ALL.into_iter().map(|reason| {
+        let name = format!("{HANDSHAKE_FAILURES}{}", reason.name());
+        (name, sum(&|one| one.handshake_failures(reason)))
+    });
+    plain.chain(failures).collect()
 }

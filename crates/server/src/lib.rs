@@ -7,11 +7,13 @@
 mod acme;
 mod addresses;
 mod assets;
+pub mod control;
 mod counters;
 mod error;
 mod host;
 mod net;
 mod options;
+mod reconfigure;
 mod secure;
 mod server;
 mod state;
@@ -21,9 +23,9 @@ pub use error::{RunError, StartError};
 pub use host::{interface_addresses, outgoing_ipv4};
 pub use lampyris_acme as certificates;
 pub use lampyris_engine as engine;
-pub use lampyris_engine::{HostName, Limits, ListenerConfig, Role, Transport};
+pub use lampyris_engine::{HostName, Limits, ListenerConfig, Proxies, Role, Transport};
+pub use lampyris_tls::store::CertificateFiles;
 pub use net::bind::BoundAddress;
-pub use options::{
-    Addresses, CertificateFiles, Listener, Options, SocketSettings, Tls, TlsFiles, TokenSecret, default_listeners,
-};
+pub use net::failure::HandshakeFailure;
+pub use options::{Addresses, Listener, Options, SocketSettings, Tls, TlsFiles, TokenSecret, default_listeners};
 pub use server::{Phase, Server, run};

@@ -9,7 +9,8 @@ use lampyris_engine::{
     Applications, GameConfig, HostName, Limits, ListenerConfig, MasterConfig, NameServerConfig, Role, SealError,
     Transport, UdpConfig, secret_of_keys,
 };
-use lampyris_tls::{PasswordSource, Settings};
+use lampyris_tls::Settings;
+use lampyris_tls::store::CertificateFiles;
 
 use crate::StartError;
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// Where clients connect.
     pub listeners: Vec<Listener>,
+    /// Whether a key that others may read is an error.
+    pub strict: bool,
     /// The roles to play.
     pub applications: Applications,
     /// Where clients are told to go.
@@ -51,6 +54,7 @@ impl Options {
         Self {
             state_dir,
             listeners,
+            strict: false,
             applications: Applications::default(),
             addresses: Addresses::OfListeners { public_ip: None, public_host: HostName::Auto },
             name_server: NameServerConfig::default(),
@@ -169,17 +173,6 @@ pub struct TlsFiles {
     pub default_domain: Option<String>,
     /// Versions and suites.
     pub settings: Settings,
-}
-
-/// The files of one certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// Certificate and chain.
-    pub certificate: PathBuf,
-    /// Key; may be the same file.
-    pub key: PathBuf,
-    /// Password of the key.
-    pub password: Option<PasswordSource>,
 }
 
 /// Ports by role and transport as the reference product has them; the first of a pair is told to clients.

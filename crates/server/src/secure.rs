@@ -1,103 +1,83 @@
 //! TLS of the listeners: which certificates each one has, and what its new connections use.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
+use lampyris_engine::ListenerId;
+use lampyris_tls::store::{CertificateFiles, Plan, PlanError, Serving};
 use lampyris_tls::{
-    Certificate, Identity, Origin, PasswordSource, Selection, Settings, Source, StartLog, TlsError, Wanted,
-    server_config_for,
+    Certificate, Identity, Origin, PasswordSource, Secured, Settings, StartLog, Store, TlsError, Wanted,
 };
-use rustls::ServerConfig;
 use rustls::server::ResolvesServerCert;
 
 use crate::net::bind::BoundAddress;
-use crate::{Addresses, CertificateFiles, HostName, Listener, Options, StartError, Tls, TlsFiles, host};
-
-/// TLS of one listener. New connections take what is current; those that are open keep what they began with.
-#[derive(Clone)]
-pub(crate) struct ListenerTls(Arc<ArcSwap<ServerConfig>>);
-
-impl ListenerTls {
-    fn new(config: Arc<ServerConfig>) -> Self {
-        Self(Arc::new(ArcSwap::new(config)))
-    }
-
-    /// What a new connection uses.
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        self.0.load_full()
-    }
-}
-
-impl fmt::Debug for ListenerTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ListenerTls")
-    }
-}
+use crate::{Addresses, HostName, Listener, Options, StartError, Tls, host};
 
 /// What the secure listeners have.
 #[derive(Debug)]
-pub(crate) struct Secured {
+pub(crate) struct SecureListeners {
     /// The server's own certificate, if a listener uses it.
     pub(crate) own: Option<Certificate>,
-    /// By listener.
-    pub(crate) listeners: Vec<Option<Loaded>>,
+    pub(crate) store: Arc<Store>,
+    /// Their places in the store, by listener.
+    places: Vec<Option<usize>>,
 }
 
-/// The certificates of a listener, read and checked.
-#[derive(Clone, Debug)]
-pub(crate) struct Loaded {
-    pub(crate) tls: ListenerTls,
-    selection: Arc<Selection>,
-    settings: Settings,
-    default_domain: Option<String>,
-    /// Their files, in the order of the selection.
-    paths: Vec<std::path::PathBuf>,
+impl SecureListeners {
+    /// TLS of a listener, if it is secure.
+    pub(crate) fn of(&self, listener: ListenerId) -> Option<Arc<Secured>> {
+        let place = self.places.get(listener.0).copied().flatten()?;
+        self.store.listeners().get(place).cloned()
+    }
 }
 
 /// Reads every certificate. What is wrong is told of all listeners at once; no listener does without.
 ///
 /// With `challenges` every listener answers an authority that asks in a handshake.
-pub(crate) fn load(options: &Options, challenges: Option<&Arc<dyn ResolvesServerCert>>) -> Result<Secured, StartError> {
+pub(crate) fn load(
+    options: &Options,
+    challenges: Option<&Arc<dyn ResolvesServerCert>>,
+) -> Result<SecureListeners, StartError> {
     let is_own = |listener: &Listener| matches!(listener.tls, Some(Tls::Own));
     let own = options.listeners.iter().any(is_own).then(|| load_own(options)).transpose()?;
-    let mut loaded: Vec<Result<Option<Loaded>, String>> = Vec::with_capacity(options.listeners.len());
+    let (mut plans, mut planned) = (Vec::new(), Vec::new());
+    let mut places = Vec::with_capacity(options.listeners.len());
     for listener in &options.listeners {
-        // One configuration for all listeners that want the same: tickets of one are good at the others.
-        let earlier = options.listeners.iter().zip(&loaded).find(|(other, _)| same(&other.tls, &listener.tls));
-        let one = match (&listener.tls, earlier) {
-            (_, Some((_, earlier))) => earlier.clone(),
-            (None, None) => Ok(None),
-            (Some(Tls::Own), None) => {
-                own.as_ref().map(|own| load_single(own, challenges)).transpose().map_err(|error| error.to_string())
-            }
-            (Some(Tls::Files(files)), None) => {
-                load_files(files, challenges).map(Some).map_err(|error| error.to_string())
-            }
-        };
-        loaded.push(one);
+        let plan = listener.tls.as_ref().and_then(|tls| plan(listener, tls, own.as_ref(), challenges));
+        places.push(plan.is_some().then_some(plans.len()));
+        if let Some(plan) = plan {
+            plans.push(plan);
+            planned.push(listener);
+        }
     }
-    let told = options.listeners.iter().zip(&loaded);
-    let errors: Vec<_> = told.filter_map(|(listener, one)| Some(at(listener, one.as_ref().err()?))).collect();
-    if !errors.is_empty() {
-        return Err(StartError::Listeners(errors));
-    }
-    Ok(Secured { own, listeners: loaded.into_iter().map(Result::ok).map(Option::flatten).collect() })
+    let told = |errors: Vec<PlanError>| {
+        let of_listener =
+            |error: &PlanError| planned.get(error.index).map(|listener| at(listener, &error.error.to_string()));
+        StartError::Listeners(errors.iter().filter_map(of_listener).collect())
+    };
+    let store = Arc::new(Store::load(plans, options.strict).map_err(told)?);
+    log_warnings(&store, own.as_ref());
+    Ok(SecureListeners { own, store, places })
 }
 
-fn same(one: &Option<Tls>, other: &Option<Tls>) -> bool {
-    match (one, other) {
-        (Some(Tls::Own), Some(Tls::Own)) => true,
-        (Some(Tls::Files(one)), Some(Tls::Files(other))) => {
-            one.certificates == other.certificates
-                && one.default_domain == other.default_domain
-                && one.settings.versions == other.settings.versions
-                && one.settings.ciphers.written() == other.settings.ciphers.written()
+/// What a listener's certificates are to be.
+pub(crate) fn plan(
+    listener: &Listener,
+    tls: &Tls,
+    own: Option<&Certificate>,
+    challenges: Option<&Arc<dyn ResolvesServerCert>>,
+) -> Option<Plan> {
+    let (certificates, default_domain, settings) = match tls {
+        Tls::Own => {
+            let path = own?.server_pem.clone();
+            let password = PasswordSource::of_environment();
+            (vec![CertificateFiles { certificate: path.clone(), key: path, password }], None, Settings::default())
         }
-        _ => false,
-    }
+        Tls::Files(files) => (files.certificates.clone(), files.default_domain.clone(), files.settings.clone()),
+    };
+    let settings = Settings { challenges: challenges.cloned(), ..settings };
+    Some(Plan { listener: listener.node.label.clone(), certificates, default_domain, settings })
 }
 
 fn at(listener: &Listener, error: &str) -> String {
@@ -140,98 +120,57 @@ fn log_own(certificate: &Certificate) {
         Origin::Renewed(reason) => tracing::info!(%path, days, "renewed the certificate, because {reason}"),
         Origin::Operator => tracing::info!(%path, days, issuer = %summary.issuer, "using the operator's certificate"),
     }
+}
+
+/// Warns of each file once, whatever listeners share it.
+fn log_warnings(store: &Store, own: Option<&Certificate>) {
     // Our own certificates have no faults, only a CA that is not sent.
-    if certificate.origin == Origin::Operator {
-        log_warnings(&certificate.identity, &certificate.server_pem);
+    let is_made = |path: &Path| own.is_some_and(|own| own.origin != Origin::Operator && own.server_pem == path);
+    let mut told: Vec<CertificateFiles> = Vec::new();
+    for secured in store.listeners() {
+        for (files, identity) in secured.serving().certificates() {
+            if told.contains(files) || is_made(&files.certificate) {
+                continue;
+            }
+            for warning in identity.warnings() {
+                tracing::warn!(path = %files.certificate.display(), "{warning}");
+            }
+            told.push(files.clone());
+        }
     }
-    log_expired(&certificate.identity, &certificate.server_pem);
-}
-
-fn log_warnings(identity: &Identity, path: &Path) {
-    for warning in identity.warnings() {
-        tracing::warn!(path = %path.display(), "{warning}");
-    }
-}
-
-fn log_expired(identity: &Identity, path: &Path) {
-    if identity.summary().not_after <= SystemTime::now() {
-        let path = path.display();
-        tracing::error!(%path, "the certificate has expired: clients will refuse secure connections; replace it");
-    }
-}
-
-fn load_single(
-    certificate: &Certificate,
-    challenges: Option<&Arc<dyn ResolvesServerCert>>,
-) -> Result<Loaded, TlsError> {
-    let settings = Settings { challenges: challenges.cloned(), ..Settings::default() };
-    let selection = Arc::new(Selection::single(certificate.identity.clone()));
-    let default_domain = certificate.identity.summary().names.first().cloned();
-    loaded(selection, settings, default_domain, vec![certificate.server_pem.clone()])
-}
-
-fn load_files(files: &TlsFiles, challenges: Option<&Arc<dyn ResolvesServerCert>>) -> Result<Loaded, TlsError> {
-    let provider = lampyris_tls::config::provider();
-    let mut identities = Vec::with_capacity(files.certificates.len());
-    for CertificateFiles { certificate, key, password } in &files.certificates {
-        let key = (key != certificate).then_some(key.as_path());
-        let source = Source { certificate, key, password: password.as_ref() };
-        let identity = Identity::load_from(&source, &provider)?;
-        log_warnings(&identity, certificate);
-        log_expired(&identity, certificate);
-        identities.push(identity);
-    }
-    let selection = Arc::new(Selection::new(identities, files.default_domain.as_deref())?);
-    let paths = files.certificates.iter().map(|files| files.certificate.clone()).collect();
-    let settings = Settings { challenges: challenges.cloned(), ..files.settings.clone() };
-    loaded(selection, settings, files.default_domain.clone(), paths)
-}
-
-fn loaded(
-    selection: Arc<Selection>,
-    settings: Settings,
-    default_domain: Option<String>,
-    paths: Vec<std::path::PathBuf>,
-) -> Result<Loaded, TlsError> {
-    let tls = ListenerTls::new(server_config_for(Arc::clone(&selection), &settings)?);
-    Ok(Loaded { tls, selection, settings, default_domain, paths })
 }
 
 /// Tells what each secure listener has, in the lines that operators search for.
-pub(crate) fn log_listeners(options: &Options, addresses: &[BoundAddress], secured: &Secured) {
+pub(crate) fn log_listeners(options: &Options, addresses: &[BoundAddress], secure: &SecureListeners) {
     let mut told = Vec::new();
     for bound in addresses {
-        let index = bound.listener.0;
-        let (Some(listener), Some(Some(loaded))) = (options.listeners.get(index), secured.listeners.get(index)) else {
+        let (Some(listener), Some(secured)) = (options.listeners.get(bound.listener.0), secure.of(bound.listener))
+        else {
             continue;
         };
         let (ip, port) = (bound.address.ip(), bound.address.port());
         let address = if ip.is_unspecified() { format!("*:{port}") } else { bound.address.to_string() };
         // Every address is one listener to operators, though IPv4 and IPv6 have a socket each.
         if !told.contains(&address) {
-            log_listener(listener, loaded, &address);
+            log_listener(listener, &secured.serving(), &address);
             told.push(address);
         }
     }
 }
 
-fn log_listener(listener: &Listener, loaded: &Loaded, address: &str) {
+fn log_listener(listener: &Listener, serving: &Serving, address: &str) {
     // A label that was written for these lines holds the address already.
     let (address, role) = listener.node.label.rsplit_once("::").unwrap_or((address, &listener.node.label));
-    let identities = loaded.selection.identities();
-    let covers = |identity: &Identity| {
-        let names = &identity.summary().names;
-        loaded.default_domain.as_ref().is_some_and(|domain| names.iter().any(|name| name.eq_ignore_ascii_case(domain)))
-    };
-    let default = identities.iter().position(covers).unwrap_or_default();
-    let mut order: Vec<_> = identities.iter().zip(&loaded.paths).collect();
-    if default < order.len() {
-        order.swap(0, default);
-    }
-    for (number, (identity, path)) in order.into_iter().enumerate() {
-        let summary = identity.summary();
-        let default_domain = loaded.default_domain.as_deref().unwrap_or_default();
-        let log = StartLog { address, role, path, default_domain, summary, settings: &loaded.settings };
+    let default = serving.selection().default_identity().map(|identity| identity.summary().fingerprint);
+    let first_name = |identity: &Identity| identity.summary().names.first().cloned();
+    let default_domain = serving.plan().default_domain.clone();
+    let default_domain =
+        default_domain.or_else(|| serving.selection().default_identity().and_then(first_name)).unwrap_or_default();
+    let mut certificates: Vec<_> = serving.certificates().collect();
+    certificates.sort_by_key(|(_, identity)| Some(identity.summary().fingerprint) != default);
+    for (number, (files, identity)) in certificates.into_iter().enumerate() {
+        let (path, summary, settings) = (&files.certificate, identity.summary(), &serving.plan().settings);
+        let log = StartLog { address, role, path, default_domain: &default_domain, summary, settings };
         let [ssl, ciphers, certificate, domain, details] = log.lines();
         if number == 0 {
             tracing::info!("{ssl}");

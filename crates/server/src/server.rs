@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::future::{self, Future};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -15,16 +16,20 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
 use lampyris_engine::{Config, ListenerConfig, ListenerId, Role, Transport, Worker, WorkerId};
-use lampyris_tls::Certificate;
+use lampyris_tls::{Certificate, Store, Watch};
 use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::acme::Authority;
+use crate::control::Operator;
+use crate::control::plane::Wishes;
+use crate::net::accept::Door;
 use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
-use crate::net::post::Post;
-use crate::secure::{self, Secured};
+use crate::net::handshakes::Entrance;
+use crate::net::post::{Letter, Mailbox, Post};
+use crate::secure::{self, SecureListeners};
 use crate::state::Secrets;
 use crate::{Counters, Options, RunError, StartError, addresses, assets, host};
 
@@ -47,13 +52,22 @@ pub enum Phase {
 pub struct Server {
     addresses: Vec<BoundAddress>,
     certificate: Option<Certificate>,
+    pub(crate) store: Arc<Store>,
+    /// Ends with the server.
+    _watch: Watch,
     authority: Option<Authority>,
-    counters: Vec<Arc<Counters>>,
+    pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
     wakers: Vec<Arc<Waker>>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     exits: mpsc::Receiver<WorkerId>,
+    pub(crate) mailbox: Mailbox<Letter>,
+    /// What the workers obey.
+    pub(crate) node: Arc<Config>,
+    /// What it was told.
+    pub(crate) options: Options,
+    pub(crate) started: Instant,
 }
 
 impl Server {
@@ -70,16 +84,16 @@ impl Server {
         host::raise_file_limit();
         let secrets = load_secrets(&options.state_dir)?;
         let authority = Authority::prepare(options)?;
-        let secured = secure::load(options, authority.as_ref().and_then(Authority::certificates).as_ref())?;
+        let secure = secure::load(options, authority.as_ref().and_then(Authority::certificates).as_ref())?;
         let bound = bind(options)?;
-        secure::log_listeners(options, &bound.addresses, &secured);
-        Self::serve(options, secrets, secured, authority, bound)
+        secure::log_listeners(options, &bound.addresses, &secure);
+        Self::serve(options, secrets, secure, authority, bound)
     }
 
     fn serve(
         options: &Options,
         secrets: Secrets,
-        secured: Secured,
+        secure: SecureListeners,
         authority: Option<Authority>,
         bound: Bound,
     ) -> Result<Self, StartError> {
@@ -94,9 +108,17 @@ impl Server {
         let wakers = wakers.collect::<io::Result<Vec<_>>>();
         let wakers = wakers.map_err(|source| StartError::System { what: "a waker", source })?;
         let (exit, exits) = mpsc::channel(usize::from(options.workers));
+        let doors: Vec<_> =
+            (0..config.listeners.len()).map(|index| door(&config, &secure, ListenerId(index))).collect();
+        let entrance = Entrance::new(options.workers);
+        let watch = Watch::start(Arc::clone(&secure.store));
+        let watch = watch.map_err(|source| StartError::System { what: "a thread", source })?;
+        let (posts, mailbox) = Post::connect(&wakers);
         let mut server = Self {
             addresses: bound.addresses,
-            certificate: secured.own,
+            certificate: secure.own,
+            store: secure.store,
+            _watch: watch,
             authority,
             counters: Vec::new(),
             phase: Phase::Ready,
@@ -104,10 +126,11 @@ impl Server {
             threads: Vec::new(),
             exits,
             wakers,
+            mailbox,
+            node: Arc::clone(&config),
+            options: options.clone(),
+            started: clock,
         };
-        let posts = Post::connect(&server.wakers);
-        let tls_of =
-            |listener: ListenerId| secured.listeners.get(listener.0)?.as_ref().map(|loaded| loaded.tls.clone());
         for (((number, poll), sockets), post) in (0..).zip(polls).zip(bound.workers).zip(posts) {
             let id = WorkerId(number);
             let mut seed = [0; 32];
@@ -115,7 +138,7 @@ impl Server {
             let counters = Arc::<Counters>::default();
             server.counters.push(Arc::clone(&counters));
             let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
-            let driver = Driver::new(worker, poll, clock, sockets, tls_of, post, counters)
+            let driver = Driver::new(worker, poll, clock, sockets, (&doors, &entrance), post, counters)
                 .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
             let (stop, grace) = (Arc::clone(&server.stop), options.stop_grace);
             let notice = ExitNotice { worker: id, exit: exit.clone() };
@@ -144,6 +167,12 @@ impl Server {
     #[must_use]
     pub const fn certificate(&self) -> Option<&Certificate> {
         self.certificate.as_ref()
+    }
+
+    /// The certificates that are served. They are exchanged when their files change; [`Store::reload`] looks at once.
+    #[must_use]
+    pub const fn certificates(&self) -> &Arc<Store> {
+        &self.store
     }
 
     /// The drivers' counters, by worker.
@@ -226,11 +255,11 @@ impl Drop for ExitNotice {
     }
 }
 
-/// Runs a server until SIGTERM or SIGINT; `on_ready` is called when every listener accepts.
+/// Runs a server until SIGTERM or SIGINT, and does meanwhile what the operator asks for.
 ///
 /// # Errors
 /// If it does not start, or if a worker fails.
-pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunError> {
+pub fn run(options: &Options, operator: &mut dyn Operator) -> Result<(), RunError> {
     let system = |what| move |source| StartError::System { what, source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("the control plane"))?;
@@ -238,13 +267,18 @@ pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunE
         let mut terminate = signal(SignalKind::terminate()).map_err(system("a signal handler"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("a signal handler"))?;
         let mut server = Server::start(options)?;
-        on_ready(&server);
-        let certificate = server.keep_certificate();
-        let reason = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-            () = server.worker_ended() => "a worker ended",
-            never = certificate => match never {},
+        let mut wishes = Wishes::take(operator).map_err(system("a signal handler"))?;
+        operator.ready(&server);
+        let mut certificate = pin!(server.keep_certificate());
+        let reason = loop {
+            let wish = tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                () = server.worker_ended() => break "a worker ended",
+                never = &mut certificate => match never {},
+                wish = wishes.next() => wish,
+            };
+            wishes.fulfil(wish, &mut server, operator);
         };
         tracing::info!(reason, "stopping");
         server.stop()
@@ -254,6 +288,11 @@ pub fn run(options: &Options, on_ready: impl FnOnce(&Server)) -> Result<(), RunE
 fn load_secrets(state: &Path) -> Result<Secrets, StartError> {
     fs::create_dir_all(state).map_err(|source| StartError::State { path: state.to_owned(), source })?;
     Secrets::load(state)
+}
+
+fn door(config: &Config, secure: &SecureListeners, listener: ListenerId) -> Door {
+    let proxies = config.listeners.get(listener.0).map(|listener| listener.proxies.clone()).unwrap_or_default();
+    Door { tls: secure.of(listener), proxies }
 }
 
 /// What the node is told, once the ports are known.

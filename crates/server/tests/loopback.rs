@@ -2,17 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod common;
+#[path = "loopback/reconfigure.rs"]
+mod reconfigure;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
-use lampyris_server::{Count, Counters, Phase, Role, Transport};
+use lampyris_server::{Count, Counters, HandshakeFailure, Phase, Role, Transport};
 use serde_json::{Value, json};
 
 use crate::common::{Client, Loopback, PATIENCE, connect, param};
 
 fn total(loopback: &Loopback, count: impl Fn(&Counters) -> &Count) -> u64 {
     loopback.server.counters().iter().map(|counters| count(counters).get()).sum()
+}
+
+fn failures(loopback: &Loopback, reason: HandshakeFailure) -> u64 {
+    loopback.server.counters().iter().map(|counters| counters.handshake_failures(reason)).sum()
 }
 
 /// Follows an address that the server gave out.
@@ -103,7 +109,7 @@ fn plain_http_on_a_secure_port_is_told_to_use_tls() {
     socket.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.ends_with("use https:// or wss:// here\n"), "{answer}");
-    assert_eq!(total(&loopback, |counters| &counters.plain_http), 1);
+    assert_eq!(failures(&loopback, HandshakeFailure::PlainHttp), 1);
 }
 
 #[test]
@@ -114,7 +120,7 @@ fn bytes_that_are_not_tls_fail_the_handshake() {
     socket.write_all(&[0x16, 0x03, 0x01, 0xFF, 0xFF, 0xFF, 0xFF]).unwrap();
     // Whatever alert comes, then the end.
     let _ = socket.read_to_end(&mut Vec::new());
-    assert_eq!(total(&loopback, |counters| &counters.handshake_failures), 1);
+    assert_eq!(failures(&loopback, HandshakeFailure::NotTls), 1);
 }
 
 #[test]

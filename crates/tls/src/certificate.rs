@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::key::{self, KeyError};
 use crate::pem::{self, Block};
-use crate::{PasswordSource, TlsError, Warning, chain, files};
+use crate::{PasswordSource, TlsError, Warning, chain, files, staple};
 
 /// Permissions that let others than the owner read.
 const READABLE_BY_OTHERS: u32 = 0o044;
@@ -152,9 +152,17 @@ impl Identity {
         }
         warnings.extend(usage_warnings(&leaf));
         warnings.extend(permission_warning(key_path));
+        let staple = match staple::read(path, &leaf, SystemTime::now())? {
+            Some(Err(detail)) => {
+                warnings.push(Warning::StapleUnusable { path: staple::path_beside(path), detail });
+                None
+            }
+            found => found.and_then(Result::ok),
+        };
         let (chain, of_chain) = chain::order(leaf, certificates);
         warnings.extend(of_chain);
-        Ok(Self { certified: Arc::new(CertifiedKey::new(chain, key)), summary, warnings })
+        let certified = CertifiedKey { ocsp: staple, ..CertifiedKey::new(chain, key) };
+        Ok(Self { certified: Arc::new(certified), summary, warnings })
     }
 
     /// What the leaf says of itself.
@@ -173,6 +181,17 @@ impl Identity {
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
+    }
+
+    /// The OCSP response that is sent with the certificate.
+    #[must_use]
+    pub fn staple(&self) -> Option<&[u8]> {
+        self.certified.ocsp.as_deref()
+    }
+
+    /// Everything that clients are sent, as bytes.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &[u8]> {
+        self.certified.cert.iter().map(AsRef::as_ref).chain(self.certified.ocsp.as_deref())
     }
 
     pub(crate) fn leaf(&self) -> Option<&CertificateDer<'static>> {

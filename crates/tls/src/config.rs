@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::ResolvesServerCert;
+use rustls::server::{ProducesTickets, ResolvesServerCert};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
-use crate::{CipherList, Identity, ProtocolRange, Selection, TlsError, challenge};
+use crate::{CipherList, ClientCertificates, Identity, ProtocolRange, Selection, TlsError, challenge};
 
 const ALPN_HTTP_1_1: &[u8] = b"http/1.1";
 
@@ -17,6 +17,8 @@ pub struct Settings {
     pub versions: ProtocolRange,
     /// TLS 1.2 suites that are offered.
     pub ciphers: CipherList,
+    /// Certificates of clients.
+    pub clients: ClientCertificates,
     /// Certificates for an authority that asks by tls-alpn-01, see [`crate::challenge`].
     pub challenges: Option<Arc<dyn ResolvesServerCert>>,
 }
@@ -45,15 +47,24 @@ pub fn server_config(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError>
 /// # Errors
 /// If a key is too weak for the settings, or the TLS library refuses them or has no randomness for the ticket keys.
 pub fn server_config_for(selection: Arc<Selection>, settings: &Settings) -> Result<Arc<ServerConfig>, TlsError> {
+    server_config_with(selection, settings, aws_lc_rs::Ticketer::new()?)
+}
+
+/// What [`server_config_for`] gives, with tickets of its owner's.
+pub(crate) fn server_config_with(
+    selection: Arc<Selection>,
+    settings: &Settings,
+    ticketer: Arc<dyn ProducesTickets>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     for identity in selection.identities() {
         settings.ciphers.check_key(identity.summary().key)?;
     }
     let mut config = ServerConfig::builder_with_provider(Arc::new(restricted(&settings.ciphers)))
         .with_protocol_versions(&settings.versions.supported())?
-        .with_no_client_auth()
+        .with_client_cert_verifier(settings.clients.verifier()?)
         .with_cert_resolver(selection);
     config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = ticketer;
     config.max_early_data_size = 0;
     if let Some(challenges) = &settings.challenges {
         challenge::accept_challenges(&mut config, challenges);

@@ -9,10 +9,12 @@ pub mod certificate;
 mod chain;
 pub mod challenge;
 pub mod ciphers;
+pub mod clients;
 pub mod cluster;
 pub mod config;
 pub mod csr;
 pub mod development;
+pub mod expiry;
 mod files;
 pub mod import;
 pub mod inspect;
@@ -23,24 +25,30 @@ mod pbe;
 pub mod pem;
 mod pfx;
 pub mod selection;
+mod staple;
 pub mod start_log;
+pub mod store;
 pub mod trust;
 pub mod versions;
 pub mod warning;
+pub mod watch;
 
 use std::io;
 use std::path::PathBuf;
 
 pub use certificate::{Identity, KeyKind, Source, Summary};
 pub use ciphers::CipherList;
+pub use clients::{Authorities, ClientCertificates};
 pub use config::{Settings, server_config, server_config_for};
 pub use development::{Certificate, Origin, Renewal, Wanted};
 pub use issue::KeyAlgorithm;
 pub use password::PasswordSource;
-pub use selection::Selection;
+pub use selection::{Asked, Selection};
 pub use start_log::StartLog;
+pub use store::{Secured, Store};
 pub use versions::{ProtocolRange, Version};
 pub use warning::Warning;
+pub use watch::Watch;
 
 /// Why there is no usable certificate. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +129,22 @@ pub enum TlsError {
     NoDefaultDomain {
         /// How many there are.
         count: usize,
+    },
+    /// The file of authorities for clients' certificates is of no use.
+    #[error("{path} cannot be used to verify clients: {detail}; expected certificates of authorities")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        detail: String,
+    },
+    /// Others than the owner may read the key, and warnings are errors.
+    #[error("{path} holds a private key and is readable by group or others (mode {mode:04o}); run `chmod 600 {path}`")]
+    KeyReadable {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
     },
     /// No certificate at all.
     #[error("no certificate is configured; expected at least one")]

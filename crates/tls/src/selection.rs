@@ -21,9 +21,35 @@ pub struct Selection {
     /// Names in lower case, wildcards with their star, each with its certificates in the order of the configuration.
     by_name: HashMap<String, Vec<usize>>,
     default: Vec<usize>,
+    asked: Arc<Asked>,
+}
+
+/// What clients asked for. Listeners keep it when their certificates are exchanged.
+#[derive(Debug, Default)]
+pub struct Asked {
     sni_misses: AtomicU64,
     without_name: AtomicU64,
     without_scheme: AtomicU64,
+}
+
+impl Asked {
+    /// Handshakes with a name that no certificate covers (`tls_sni_miss_total`); they got the default.
+    #[must_use]
+    pub fn sni_misses(&self) -> u64 {
+        self.sni_misses.load(Ordering::Relaxed)
+    }
+
+    /// Handshakes without a name; they got the default.
+    #[must_use]
+    pub fn without_name(&self) -> u64 {
+        self.without_name.load(Ordering::Relaxed)
+    }
+
+    /// Handshakes refused because the client's signature schemes allow none of the keys.
+    #[must_use]
+    pub fn without_scheme(&self) -> u64 {
+        self.without_scheme.load(Ordering::Relaxed)
+    }
 }
 
 impl Selection {
@@ -47,23 +73,20 @@ impl Selection {
                 TlsError::DefaultDomainNotCovered { domain: domain.to_owned(), covered }
             })?,
         };
-        let zero = AtomicU64::default;
-        Ok(Self { identities, by_name, default, sni_misses: zero(), without_name: zero(), without_scheme: zero() })
+        Ok(Self { identities, by_name, default, asked: Arc::default() })
     }
 
     /// The one certificate, whatever name the client asks for.
     #[must_use]
     pub fn single(identity: Identity) -> Self {
         let by_name = names(&identity).map(|name| (name.to_ascii_lowercase(), vec![0])).collect();
-        let zero = AtomicU64::default;
-        Self {
-            identities: vec![identity],
-            by_name,
-            default: vec![0],
-            sni_misses: zero(),
-            without_name: zero(),
-            without_scheme: zero(),
-        }
+        Self { identities: vec![identity], by_name, default: vec![0], asked: Arc::default() }
+    }
+
+    /// Goes on counting where another selection was replaced.
+    #[must_use]
+    pub fn counting_in(self, asked: Arc<Asked>) -> Self {
+        Self { asked, ..self }
     }
 
     /// The certificates, in the order of the configuration.
@@ -72,31 +95,25 @@ impl Selection {
         &self.identities
     }
 
-    /// Handshakes with a name that no certificate covers (`tls_sni_miss_total`); they got the default.
+    /// The certificate for clients that name no host.
     #[must_use]
-    pub fn sni_misses(&self) -> u64 {
-        self.sni_misses.load(Ordering::Relaxed)
+    pub fn default_identity(&self) -> Option<&Identity> {
+        self.default.first().and_then(|index| self.identities.get(*index))
     }
 
-    /// Handshakes without a name; they got the default.
+    /// What clients asked for.
     #[must_use]
-    pub fn without_name(&self) -> u64 {
-        self.without_name.load(Ordering::Relaxed)
-    }
-
-    /// Handshakes refused because the client's signature schemes allow none of the keys.
-    #[must_use]
-    pub fn without_scheme(&self) -> u64 {
-        self.without_scheme.load(Ordering::Relaxed)
+    pub fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     fn candidates(&self, name: Option<&str>) -> &[usize] {
         let counter = match name {
             Some(name) => match find(&self.by_name, name) {
                 Some(found) => return found,
-                None => &self.sni_misses,
+                None => &self.asked.sni_misses,
             },
-            None => &self.without_name,
+            None => &self.asked.without_name,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         &self.default
@@ -112,7 +129,7 @@ impl ResolvesServerCert for Selection {
         };
         let chosen = candidates.iter().chain(&self.default).find_map(usable);
         if chosen.is_none() {
-            self.without_scheme.fetch_add(1, Ordering::Relaxed);
+            self.asked.without_scheme.fetch_add(1, Ordering::Relaxed);
         }
         chosen
     }

@@ -35,6 +35,13 @@ pub enum Warning {
     NoDigitalSignature,
     /// The extended key usage lacks `serverAuth`.
     NoServerAuth,
+    /// The OCSP response beside the certificate is not sent.
+    StapleUnusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
     /// A password is configured for a key that needs none.
     PasswordUnused,
     /// Others than the owner may read the key.
@@ -94,6 +101,11 @@ impl fmt::Display for Warning {
             Self::NoServerAuth => f.write_str(
                 "the certificate's extended key usage lacks serverAuth: clients refuse it; \
                  make another one with `lampyris cert dev --name HOST`, or have it issued again with `lampyris cert csr`",
+            ),
+            Self::StapleUnusable { path, detail } => write!(
+                f,
+                "the OCSP response {} is not sent: {detail}; replace it, or remove it, since clients do without",
+                path.display()
             ),
             Self::PasswordUnused => f.write_str("a password is configured, but the private key is not encrypted"),
             Self::KeyReadable { path, mode } => write!(

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use common::{EC, LEAF, RSA, Workshop, load};
+use lampyris_tls::challenge::ALPN_ACME;
 use lampyris_tls::{CipherList, Identity, ProtocolRange, Selection, Settings, TlsError, config, server_config_for};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -145,7 +146,8 @@ fn t11_the_name_decides_exact_then_wildcard_then_default() {
         let agreed = shake_hands(&selection, &Settings::default(), &Client { name, ..CLIENT }).unwrap();
         assert_eq!(agreed.leaf, leaf(expected), "{name:?}");
     }
-    assert_eq!((selection.sni_misses(), selection.without_name(), selection.without_scheme()), (2, 1, 0));
+    let asked = selection.asked();
+    assert_eq!((asked.sni_misses(), asked.without_name(), asked.without_scheme()), (2, 1, 0));
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn t13_the_signature_schemes_choose_between_rsa_and_ecdsa() {
     }
     let client = Client { schemes: &[SignatureScheme::ED25519], ..CLIENT };
     assert!(shake_hands(&selection, &Settings::default(), &client).is_err());
-    assert_eq!(selection.without_scheme(), 1);
+    assert_eq!(selection.asked().without_scheme(), 1);
 }
 
 #[test]
@@ -232,4 +234,24 @@ fn t18_http_1_1_is_agreed_with_those_who_offer_it_and_nothing_with_those_who_do_
         assert_eq!(of(&[b"h2", b"http/1.1"]), Ok(Some(b"http/1.1".to_vec())));
         assert_eq!(of(&[b"h2"]), Err(Error::AlertReceived(AlertDescription::NoApplicationProtocol)));
     }
+}
+
+#[test]
+fn t30_who_asks_by_the_protocol_of_challenges_gets_the_answer_and_others_get_the_certificate() {
+    let shop = Workshop::new();
+    let own = identity(&shop, "own", EC, "DNS:photon.test");
+    let answer = identity(&shop, "answer", EC, "DNS:photon.test");
+    let selection = Arc::new(Selection::single(own.clone()));
+    let challenges = Arc::new(Selection::single(answer.clone()));
+    let settings = Settings { challenges: Some(challenges), ..Settings::default() };
+    for (alpn, expected, agreed) in [
+        (&[ALPN_ACME][..], &answer, Some(ALPN_ACME)),
+        (&[b"http/1.1"], &own, Some(&b"http/1.1"[..])),
+        (&[], &own, None),
+    ] {
+        let got = shake_hands(&selection, &settings, &Client { alpn, ..CLIENT }).unwrap();
+        assert_eq!((got.leaf, got.alpn.as_deref()), (leaf(expected), agreed));
+    }
+    let without = shake_hands(&selection, &Settings::default(), &Client { alpn: &[ALPN_ACME], ..CLIENT });
+    assert_eq!(without, Err(Error::AlertReceived(AlertDescription::NoApplicationProtocol)));
 }

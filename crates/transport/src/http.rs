@@ -30,6 +30,10 @@ pub struct HttpRequest {
     pub host: String,
     /// The `Origin` header, if any.
     pub origin: Option<String>,
+    /// The `X-Forwarded-For` headers, joined by commas. Everybody can write them.
+    pub forwarded_for: Option<String>,
+    /// The `X-Forwarded-Proto` header, in lower case. Everybody can write it.
+    pub forwarded_proto: Option<String>,
 }
 
 impl HttpRequest {
@@ -123,6 +127,14 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Head, Refusal> {
             head.request.host = value.into_owned();
         } else if is("Origin") {
             head.request.origin = Some(value.into_owned());
+        } else if is("X-Forwarded-For") {
+            let list = head.request.forwarded_for.get_or_insert_default();
+            if !list.is_empty() {
+                list.push(',');
+            }
+            list.push_str(&value);
+        } else if is("X-Forwarded-Proto") {
+            head.request.forwarded_proto = Some(value.trim().to_ascii_lowercase());
         } else if is("Connection") {
             connection_upgrade |= list(&value).any(|token| token.eq_ignore_ascii_case("upgrade"));
         } else if is("Upgrade") {
@@ -283,6 +295,15 @@ mod tests {
         assert_eq!(head.request.host, "::1:9090");
         assert_eq!(head.request.origin.as_deref(), Some("https://x"));
         assert_eq!(head.subprotocols.unwrap(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn t28_lists_of_proxies_in_several_headers_are_one_list() {
+        let head =
+            head("GET / HTTP/1.1\nX-Forwarded-For: 1.2.3.4\nx-forwarded-for: 10.0.0.1\nX-Forwarded-Proto: HTTPS")
+                .unwrap();
+        assert_eq!(head.request.forwarded_for.as_deref(), Some("1.2.3.4,10.0.0.1"));
+        assert_eq!(head.request.forwarded_proto.as_deref(), Some("https"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod crypto;
 pub mod http;
 pub mod init;
 pub mod policy;
+pub mod proxy;
 pub mod tcp;
 pub mod udp;
 pub mod ws;

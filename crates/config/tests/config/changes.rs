@@ -80,5 +80,5 @@ fn changes_say_for_programs_what_they_say_for_people() {
     let changes = changes(&load(&old), &load(&new));
     let address = changes.iter().find(|one| one.setting.ends_with("/PublicIPAddress")).unwrap();
     let expected = What::Changed { old: "\"192.0.2.10\"".to_owned(), new: "\"127.0.0.1\"".to_owned() };
-    assert_eq!((&address.what, address.reload), (&expected, Reload::Restart));
+    assert_eq!((&address.what, address.reload), (&expected, Reload::Live));
 }

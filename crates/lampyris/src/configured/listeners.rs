@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lampyris_config::{
-    Config, HttpSettings, ListenAddress, ListenerKind, TcpSettings, TlsVersion, Value as _, read_file,
+    ClientCertificate, Config, HttpSettings, ListenAddress, ListenerKind, ProxyProtocol, TcpSettings, TlsVersion,
+    Value as _, read_file,
 };
 use lampyris_server::engine::{
     Applications, Choice, ListenerConfig, ListenerLimits, Path as UrlPath, Pattern, Route, Service,
 };
-use lampyris_server::{CertificateFiles, Listener, SocketSettings, Tls, TlsFiles};
-use lampyris_tls::{CipherList, PasswordSource, ProtocolRange, Settings, Warning};
+use lampyris_server::{CertificateFiles, Listener, Proxies, SocketSettings, Tls, TlsFiles};
+use lampyris_tls::{
+    Authorities, CipherList, ClientCertificates, PasswordSource, ProtocolRange, Settings, TlsError, Warning,
+};
 
 use super::{bytes, or_never};
 
@@ -69,7 +72,7 @@ impl Context<'_> {
             ListenAddress::Every => Vec::new(),
             ListenAddress::Ip(ip) => vec![ip],
         };
-        let node = ListenerConfig { label, port: written.port.0, service, limits };
+        let node = ListenerConfig { label, port: written.port.0, service, limits, proxies: proxies(&written.kind) };
         Ok(Some(Listener { bind, node, tls, sockets, place: Some(written.place.to_string()) }))
     }
 
@@ -224,6 +227,30 @@ impl Context<'_> {
     }
 }
 
+/// Who stands before a listener and is believed.
+fn proxies(kind: &ListenerKind) -> Proxies {
+    let (protocol, trusted) = match kind {
+        ListenerKind::Tcp(settings) | ListenerKind::TcpS2S(settings) => {
+            (settings.proxy_protocol, &settings.trusted_proxies)
+        }
+        ListenerKind::Http { settings, .. } | ListenerKind::WebSocketS2S(settings) => {
+            (settings.proxy_protocol, &settings.trusted_proxies)
+        }
+        ListenerKind::Udp | ListenerKind::Policy(_) => return Proxies::default(),
+    };
+    Proxies { trusted: trusted.0.clone(), announce: protocol == ProxyProtocol::V1V2 }
+}
+
+/// Whether clients are asked for certificates, and whose are taken.
+fn clients(tls: &lampyris_config::Tls) -> Result<ClientCertificates, TlsError> {
+    let authorities = || Authorities::load(&tls.root_certificates);
+    Ok(match tls.settings.client_certificate {
+        ClientCertificate::Off => ClientCertificates::Ignored,
+        ClientCertificate::Optional => ClientCertificates::Optional(authorities()?),
+        ClientCertificate::Required => ClientCertificates::Required(authorities()?),
+    })
+}
+
 /// The files and settings of a secure listener; every fault is told.
 fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<String>> {
     let settings = &tls.settings;
@@ -231,8 +258,8 @@ fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<St
     let (min, max) = (written(settings.min_protocol_version), written(settings.max_protocol_version));
     let versions = ProtocolRange::parse(min.as_deref(), max.as_deref());
     let ciphers = CipherList::parse(&settings.cipher_list);
-    match (versions, ciphers) {
-        (Ok((versions, of_versions)), Ok((ciphers, of_ciphers))) => {
+    match (versions, ciphers, clients(tls)) {
+        (Ok((versions, of_versions)), Ok((ciphers, of_ciphers)), Ok(clients)) => {
             of_versions.iter().chain(&of_ciphers).for_each(|warning| warn(label, warning));
             let certificates = tls.certificates.iter().map(|one| CertificateFiles {
                 certificate: one.certificate.clone(),
@@ -242,11 +269,11 @@ fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<St
             Ok(TlsFiles {
                 certificates: certificates.collect(),
                 default_domain: settings.default_domain.clone(),
-                settings: Settings { versions, ciphers, ..Settings::default() },
+                settings: Settings { versions, ciphers, clients, ..Settings::default() },
             })
         }
-        (versions, ciphers) => {
-            let errors = [versions.err(), ciphers.err()].into_iter().flatten();
+        (versions, ciphers, clients) => {
+            let errors = [versions.err(), ciphers.err(), clients.err()].into_iter().flatten();
             Err(errors.map(|error| format!("the secure listener {label} cannot start: {error}")).collect())
         }
     }

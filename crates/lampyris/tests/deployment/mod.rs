@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustix::process::{Pid, Signal, kill_process};
@@ -110,8 +110,12 @@ impl Deployment {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
+    pub(crate) fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
     pub(crate) fn main(&self) -> String {
-        fs::read_to_string(self.path("bin/PhotonServer.config")).unwrap()
+        self.text("bin/PhotonServer.config")
     }
 
     pub(crate) fn certificate(&self, name: &str, pem: &str) {
@@ -142,6 +146,15 @@ impl Deployment {
         command.arg("--state-dir").arg(self.path("state")).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Another command about this deployment: its exit code and what it said.
+    pub(crate) fn ask(&self, words: &[&str]) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lampyris"));
+        command.env_clear().args(words).arg("--config").arg(self.path("bin/PhotonServer.config"));
+        let output = command.arg("--state-dir").arg(self.path("state")).stdin(Stdio::null()).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        (output.status.code().unwrap(), said)
     }
 
     /// Starts the server and waits until it is ready.
@@ -187,6 +200,15 @@ impl Running {
     /// What it said so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until it says that.
+    pub(crate) fn wait_for(&self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < until, "{text}: {}", self.log());
+            std::thread::yield_now();
+        }
     }
 
     /// Stops it; gives what it said.

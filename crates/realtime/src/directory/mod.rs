@@ -196,6 +196,11 @@ impl Directory {
         }
     }
 
+    /// Other limits and intervals. What is over a new limit stays; a broadcast that is due already keeps its time.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// What happened that no effect tells of.
     #[must_use]
     pub fn counters(&self) -> Counters {

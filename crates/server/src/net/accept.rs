@@ -5,14 +5,14 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lampyris_engine::ListenerId;
+use lampyris_engine::{ListenerId, LogRate};
+use lampyris_tls::Secured;
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
-use rustls::ServerConfig;
 
 use super::driver::Driver;
-use super::stream::Stream;
-use crate::secure::ListenerTls;
+use super::stream::{Ends, Stream};
+use crate::Proxies;
 
 /// Connections accepted per listener and turn, so that a storm of them leaves time for those that are there.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -25,24 +25,37 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct TcpPort {
     listener: ListenerId,
     pub(crate) socket: TcpListener,
-    /// TLS, if the listener is secure.
-    tls: Option<ListenerTls>,
+    door: Door,
     /// Connections may be waiting.
     pub(crate) ready: bool,
 }
 
 impl TcpPort {
-    pub(crate) fn new(listener: ListenerId, socket: StdTcpListener, tls: Option<ListenerTls>) -> Self {
-        Self { listener, socket: TcpListener::from_std(socket), tls, ready: false }
+    pub(crate) fn new(listener: ListenerId, socket: StdTcpListener, door: Door) -> Self {
+        Self { listener, socket: TcpListener::from_std(socket), door, ready: false }
     }
 }
 
+/// What stands between a socket and the node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Door {
+    /// TLS, if the listener is secure.
+    pub(crate) tls: Option<Arc<Secured>>,
+    pub(crate) proxies: Proxies,
+}
+
 /// Waiting for files or memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AcceptPause {
     /// No accepting before.
     pub(crate) until: Option<Duration>,
-    next_log: Duration,
+    log: LogRate,
+}
+
+impl Default for AcceptPause {
+    fn default() -> Self {
+        Self { until: None, log: LogRate::new(1, LOG_EVERY) }
+    }
 }
 
 impl Driver {
@@ -67,8 +80,7 @@ impl Driver {
         match port.socket.accept() {
             Ok((socket, remote)) => {
                 self.counters.accepted.increment();
-                let (listener, tls) = (port.listener, port.tls.as_ref().map(ListenerTls::current));
-                if let Err(error) = self.admit(now, listener, tls, socket, remote) {
+                if let Err(error) = self.admit(now, index, socket, remote) {
                     tracing::debug!(%remote, %error, "a new connection broke");
                 }
                 true
@@ -80,8 +92,7 @@ impl Driver {
             Err(error) if is_shortage(&error) => {
                 self.counters.accept_failures.increment();
                 self.accept_pause.until = Some(now + PAUSE);
-                if now >= self.accept_pause.next_log {
-                    self.accept_pause.next_log = now + LOG_EVERY;
+                if self.accept_pause.log.admit(now).is_some() {
                     tracing::warn!(%error, "cannot accept connections; raise the limit of open files (ulimit -n)");
                 }
                 false
@@ -94,39 +105,34 @@ impl Driver {
         }
     }
 
-    fn admit(
-        &mut self,
-        now: Duration,
-        listener: ListenerId,
-        tls: Option<Arc<ServerConfig>>,
-        socket: TcpStream,
-        remote: SocketAddr,
-    ) -> io::Result<()> {
-        let ends = (socket.local_addr()?, remote);
-        let Some(config) = tls else {
-            let Some(key) = self.worker.open_stream(now, listener, ends.0, remote) else {
+    fn admit(&mut self, now: Duration, index: usize, socket: TcpStream, remote: SocketAddr) -> io::Result<()> {
+        let Some(port) = self.tcp.get(index) else { return Ok(()) };
+        let ends = Ends { local: socket.local_addr()?, remote, secure_at_proxy: false };
+        let (listener, tls) = (port.listener, port.door.tls.as_ref().map(|secured| secured.config()));
+        let is_proxy = port.door.proxies.trust(remote.ip());
+        let is_announced = is_proxy && port.door.proxies.announce;
+        if tls.is_none() && !is_announced {
+            let Some(key) = self.worker.open_stream(now, listener, ends.local, remote) else {
                 self.counters.refused.increment();
                 return Ok(());
             };
             return self.insert(now, Stream::plain(socket, listener, ends, key)).map(|_| ());
-        };
-        if !self.handshakes.begin(remote.ip()) {
+        }
+        let place =
+            self.entrance.place().and_then(|mut place| (is_proxy || place.count_for(remote.ip())).then_some(place));
+        let Some(place) = place else {
             self.counters.refused.increment();
             return Ok(());
-        }
-        let inserted = Stream::secure(socket, listener, ends, &config)
-            .map_err(io::Error::other)
-            .and_then(|stream| self.insert(now, stream));
-        match inserted {
-            Ok(key) => {
-                self.handshakes.watch(now, key);
-                Ok(())
+        };
+        let stream = match tls {
+            Some(config) if !is_announced => {
+                Stream::secure(socket, listener, ends, config, place).map_err(io::Error::other)?
             }
-            Err(error) => {
-                self.handshakes.end(remote.ip());
-                Err(error)
-            }
-        }
+            tls => Stream::announced(socket, listener, ends, tls, place),
+        };
+        let key = self.insert(now, stream)?;
+        self.deadlines.watch(now, key);
+        Ok(())
     }
 }
 

@@ -53,7 +53,7 @@ impl Driver {
                 stream.flush(&mut self.worker, connection).map(|all| all.then_some(connection))
             }
             Phase::Handshaking { .. } => stream.flush_handshake().map(|()| None),
-            Phase::Lingering => return,
+            Phase::Announcing | Phase::Lingering => return,
         };
         match result {
             Ok(None) => {}

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,14 +16,14 @@ use lampyris_transport::CloseCause;
 use mio::{Events, Interest, Poll, Token};
 use slotmap::{Key as _, KeyData, SecondaryMap, SlotMap};
 
-use super::accept::{AcceptPause, TcpPort};
+use super::accept::{AcceptPause, Door, TcpPort};
 use super::bind::WorkerSockets;
 use super::datagram::{Batch, Outbox, UdpPort};
-use super::handshakes::Handshakes;
+use super::failure::HandshakeFailure;
+use super::handshakes::{Deadlines, Entrance};
 use super::post::{Letter, Post, RETRY};
 use super::stream::{Buffers, Phase, Progress, Stream, StreamKey};
 use crate::Counters;
-use crate::secure::ListenerTls;
 
 /// Events taken by one wait.
 const EVENTS: usize = 1024;
@@ -49,7 +50,8 @@ pub(crate) struct Driver {
     ready: VecDeque<StreamKey>,
     pub(super) ended: Vec<(StreamKey, CloseCause)>,
     pub(super) closing: VecDeque<(Duration, StreamKey)>,
-    pub(super) handshakes: Handshakes,
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) deadlines: Deadlines,
     pub(super) accept_pause: AcceptPause,
     pub(super) post: Post<Letter>,
     mail: bool,
@@ -66,11 +68,12 @@ impl Driver {
         poll: Poll,
         clock: Instant,
         sockets: WorkerSockets,
-        tls: impl Fn(ListenerId) -> Option<ListenerTls>,
+        (doors, entrance): (&[Door], &Arc<Entrance>),
         post: Post<Letter>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
-        let mut tcp: Vec<_> = sockets.tcp.into_iter().map(|(id, socket)| TcpPort::new(id, socket, tls(id))).collect();
+        let door = |id: ListenerId| doors.get(id.0).cloned().unwrap_or_default();
+        let mut tcp: Vec<_> = sockets.tcp.into_iter().map(|(id, socket)| TcpPort::new(id, socket, door(id))).collect();
         let mut udp =
             sockets.udp.into_iter().map(|(id, socket)| UdpPort::new(id, socket)).collect::<io::Result<Vec<_>>>()?;
         let mut tokens = (FIRST_SOCKET..).map(Token);
@@ -90,7 +93,8 @@ impl Driver {
             ready: VecDeque::new(),
             ended: Vec::new(),
             closing: VecDeque::new(),
-            handshakes: Handshakes::default(),
+            entrance: Arc::clone(entrance),
+            deadlines: Deadlines::default(),
             accept_pause: AcceptPause::default(),
             post,
             mail: false,
@@ -116,7 +120,7 @@ impl Driver {
         for mut port in self.tcp.drain(..) {
             self.poll.registry().deregister(&mut port.socket)?;
         }
-        self.streams.retain(|_, stream| !stream.is_handshaking());
+        self.streams.retain(|_, stream| !stream.is_half_open());
         let until = self.clock.elapsed() + at_most;
         self.worker.shut_down(self.clock.elapsed());
         self.act(self.clock.elapsed());
@@ -163,7 +167,7 @@ impl Driver {
         let now = self.clock.elapsed();
         let closing = self.closing.front().map(|(deadline, _)| *deadline);
         let retry = self.deferred.then(|| now + RETRY);
-        [self.worker.next_timeout(), self.handshakes.next_deadline(), closing, paused, retry, until]
+        [self.worker.next_timeout(), self.deadlines.next(), closing, paused, retry, until]
             .into_iter()
             .flatten()
             .min()
@@ -205,6 +209,7 @@ impl Driver {
         for _ in 0..LETTERS_PER_TURN {
             match self.post.receive() {
                 Some(Letter::Message(message)) => self.worker.handle_message(now, *message),
+                Some(Letter::Config(config)) => self.worker.reconfigure(config),
                 Some(Letter::Stream(stream, moved)) => self.take_in(now, *stream, moved),
                 None => return,
             }
@@ -237,7 +242,7 @@ impl Driver {
         for _ in 0..self.ready.len() {
             let Some(key) = self.ready.pop_front() else { return };
             let Some(stream) = self.streams.get_mut(key) else { continue };
-            if stream.is_handshaking() {
+            if stream.is_half_open() {
                 if handshakes == HANDSHAKES_PER_TURN {
                     self.ready.push_back(key);
                     continue;
@@ -251,11 +256,13 @@ impl Driver {
 
     fn serve(&mut self, now: Duration, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let before = stream.is_handshaking();
+        let before = stream.is_half_open();
         let progress = stream.receive(now, &mut self.worker, &mut self.buffers);
-        let remote = stream.remote;
+        let remote = stream.ends.remote;
         if before && let Phase::Open(connection) = stream.phase {
-            self.handshakes.end(remote.ip());
+            if stream.is_secure() {
+                self.counters.handshakes.increment();
+            }
             self.by_connection.insert(connection, key);
         }
         match progress {
@@ -272,26 +279,34 @@ impl Driver {
                 self.counters.refused.increment();
                 self.remove(key);
             }
-            Progress::HandshakeFailed(error) => {
-                self.counters.handshake_failures.increment();
-                tracing::debug!(%remote, %error, "TLS handshake failed");
-                self.remove(key);
-            }
+            Progress::Failed(failure, detail) => self.fail(now, key, failure, &detail),
             Progress::PlainHttp => {
-                self.counters.plain_http.increment();
-                tracing::debug!(%remote, "plain HTTP on a secure port");
-                self.handshakes.end(remote.ip());
+                self.note_failure(now, remote, HandshakeFailure::PlainHttp, "");
                 self.linger(now, key);
             }
         }
     }
 
+    /// Closes a stream that failed before a client was there.
+    fn fail(&mut self, now: Duration, key: StreamKey, failure: HandshakeFailure, detail: &str) {
+        let Some(stream) = self.streams.get(key) else { return };
+        self.note_failure(now, stream.ends.remote, failure, detail);
+        match stream.phase {
+            Phase::Open(_) => self.ended.push((key, CloseCause::Violation(failure.hint().into()))),
+            _ => self.remove(key),
+        }
+    }
+
+    pub(super) fn note_failure(&self, now: Duration, remote: SocketAddr, failure: HandshakeFailure, detail: &str) {
+        self.counters.handshake_failed(failure);
+        self.entrance.log(now, failure, remote, detail);
+    }
+
     /// Ends what took too long.
     fn expire(&mut self, now: Duration) {
-        while let Some(key) = self.handshakes.pop_due(now) {
-            if self.streams.get(key).is_some_and(Stream::is_handshaking) {
-                self.counters.handshake_timeouts.increment();
-                self.remove(key);
+        while let Some(key) = self.deadlines.pop_due(now) {
+            if let Some(stream) = self.streams.get(key).filter(|stream| stream.is_half_open()) {
+                self.fail(now, key, stream.overdue(), "");
             }
         }
         while let Some((_, key)) = self.closing.pop_front_if(|(deadline, _)| *deadline <= now) {
@@ -303,7 +318,6 @@ impl Driver {
     pub(super) fn remove(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.remove(key) else { return };
         match stream.phase {
-            Phase::Handshaking { .. } => self.handshakes.end(stream.remote.ip()),
             Phase::Open(connection) => {
                 self.by_connection.remove(connection);
             }
@@ -311,7 +325,7 @@ impl Driver {
                 self.by_connection.remove(connection);
                 self.worker.forget(connection);
             }
-            Phase::Lingering => {}
+            Phase::Announcing | Phase::Handshaking { .. } | Phase::Lingering => {}
         }
     }
 }

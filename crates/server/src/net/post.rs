@@ -4,11 +4,13 @@
 //! next turn, so that nothing is lost, order holds per pair of workers, and no worker ever waits for another.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use lampyris_engine::{Moved, WorkerId, WorkerMessage};
+use lampyris_engine::{Config, Moved, WorkerId, WorkerMessage};
 use mio::Waker;
 
 use super::stream::Stream;
@@ -19,12 +21,17 @@ const INBOX_LETTERS: usize = 4096;
 /// How soon a worker with overflow tries again.
 pub(crate) const RETRY: Duration = Duration::from_millis(1);
 
+/// How long the control plane waits for room in an inbox.
+const MAILBOX_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What one worker sends to another.
 pub(crate) enum Letter {
     /// A message between nodes' workers.
     Message(Box<WorkerMessage>),
     /// A stream that goes on there.
     Stream(Box<Stream>, Moved),
+    /// Another configuration, from the control plane.
+    Config(Arc<Config>),
 }
 
 /// One worker's end of the post.
@@ -40,10 +47,47 @@ struct Outbox<T> {
     wake: bool,
 }
 
+/// The way of the control plane to every worker.
+pub(crate) struct Mailbox<T> {
+    workers: Vec<(SyncSender<T>, Arc<Waker>)>,
+}
+
+impl<T> fmt::Debug for Mailbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").field("workers", &self.workers.len()).finish()
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// Sends a letter to every worker. Workers take letters in each turn, so that a full inbox soon has room; one that
+    /// has none in the end belongs to a worker that is stuck, and it is named.
+    pub(crate) fn send_to_all(&self, letter: impl Fn() -> T) {
+        for (number, (sender, waker)) in self.workers.iter().enumerate() {
+            let until = Instant::now() + MAILBOX_PATIENCE;
+            let mut waiting = Some(letter());
+            while let Some(letter) = waiting.take() {
+                match sender.try_send(letter) {
+                    Err(TrySendError::Full(letter)) if Instant::now() < until => {
+                        waiting = Some(letter);
+                        thread::sleep(RETRY);
+                    }
+                    Err(TrySendError::Full(_)) => tracing::error!(worker = number, "a worker takes no letters"),
+                    // It has stopped, and so will the server.
+                    Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+                }
+                if let Err(error) = waker.wake() {
+                    tracing::warn!(%error, "cannot wake a worker");
+                }
+            }
+        }
+    }
+}
+
 impl<T> Post<T> {
-    /// The ends of all workers, in their order.
-    pub(crate) fn connect(wakers: &[Arc<Waker>]) -> Vec<Self> {
+    /// The ends of all workers, in their order, and that of the control plane.
+    pub(crate) fn connect(wakers: &[Arc<Waker>]) -> (Vec<Self>, Mailbox<T>) {
         let (senders, inboxes): (Vec<_>, Vec<_>) = wakers.iter().map(|_| sync_channel(INBOX_LETTERS)).unzip();
+        let mailbox = Mailbox { workers: senders.iter().cloned().zip(wakers.iter().cloned()).collect() };
         let outboxes = || {
             senders.iter().zip(wakers).map(|(sender, waker)| Outbox {
                 sender: sender.clone(),
@@ -52,7 +96,8 @@ impl<T> Post<T> {
                 wake: false,
             })
         };
-        inboxes.into_iter().map(|inbox| Self { inbox, outboxes: outboxes().collect() }).collect()
+        let posts = inboxes.into_iter().map(|inbox| Self { inbox, outboxes: outboxes().collect() }).collect();
+        (posts, mailbox)
     }
 
     pub(crate) fn receive(&self) -> Option<T> {
@@ -116,7 +161,7 @@ mod tests {
     fn letters_that_do_not_fit_wait_and_keep_their_order() {
         let polls = [Poll::new().unwrap(), Poll::new().unwrap()];
         let wakers = polls.each_ref().map(|poll| Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
-        let [mut sender, receiver] = <[Post<usize>; 2]>::try_from(Post::connect(&wakers)).ok().unwrap();
+        let [mut sender, receiver] = <[Post<usize>; 2]>::try_from(Post::connect(&wakers).0).ok().unwrap();
         let counters = Counters::default();
         let extra = 10;
         for letter in 0..INBOX_LETTERS + extra {
@@ -130,5 +175,16 @@ mod tests {
         assert!(!sender.flush(), "all went");
         received.extend(std::iter::from_fn(|| receiver.receive()));
         assert_eq!(received, (0..=INBOX_LETTERS + extra).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_control_plane_reaches_every_worker_that_still_runs() {
+        let polls = [Poll::new().unwrap(), Poll::new().unwrap()];
+        let wakers = polls.each_ref().map(|poll| Arc::new(Waker::new(poll.registry(), Token(0)).unwrap()));
+        let (posts, mailbox) = Post::connect(&wakers);
+        let [stopped, running] = <[Post<u8>; 2]>::try_from(posts).ok().unwrap();
+        drop(stopped);
+        mailbox.send_to_all(|| 7);
+        assert_eq!((running.receive(), running.receive()), (Some(7), None));
     }
 }

@@ -1,5 +1,7 @@
 //! A server on loopback, and a client that speaks the JSON protocol over WebSocket.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -24,15 +26,14 @@ pub(crate) struct Loopback {
 
 impl Loopback {
     pub(crate) fn start(workers: u16) -> Self {
+        Self::start_with(workers, |_| {})
+    }
+
+    /// A server whose options are changed before it starts.
+    pub(crate) fn start_with(workers: u16, change: impl FnOnce(&mut Options)) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let mut listeners = default_listeners(0, false).unwrap();
-        for listener in &mut listeners {
-            listener.node.port = 0;
-            listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-            listener.node.limits.close_grace = Duration::from_millis(100);
-        }
-        let stop_grace = Duration::from_millis(100);
-        let options = Options { workers, stop_grace, ..Options::new(state.path().to_owned(), listeners) };
+        let mut options = options(state.path(), workers);
+        change(&mut options);
         Self { server: Server::start(&options).unwrap(), state }
     }
 
@@ -45,14 +46,32 @@ impl Loopback {
     }
 }
 
+/// Every role on free ports of the loopback address.
+pub(crate) fn options(state: &Path, workers: u16) -> Options {
+    let mut listeners = default_listeners(0, false).unwrap();
+    for listener in &mut listeners {
+        listener.node.port = 0;
+        listener.bind = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        listener.node.limits.close_grace = Duration::from_millis(100);
+    }
+    let stop_grace = Duration::from_millis(100);
+    Options { workers, stop_grace, ..Options::new(state.to_owned(), listeners) }
+}
+
 /// Both ways of a stream.
 pub(crate) trait Duplex: Read + Write + Send {}
 impl<T: Read + Write + Send> Duplex for T {}
 
 /// A TCP connection, or one with TLS for a client that trusts the server's CA.
 pub(crate) fn connect(state: &Path, transport: Transport, address: SocketAddr) -> Box<dyn Duplex> {
-    let socket = TcpStream::connect(address).unwrap();
+    connect_behind(state, transport, address, b"")
+}
+
+/// The same with something in front of everything else.
+pub(crate) fn connect_behind(state: &Path, transport: Transport, address: SocketAddr, head: &[u8]) -> Box<dyn Duplex> {
+    let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.write_all(head).unwrap();
     if transport != Transport::Wss {
         return Box::new(socket);
     }
@@ -76,12 +95,17 @@ pub(crate) struct Client {
 
 impl Client {
     /// Upgrades to WebSocket and reads the session id.
-    pub(crate) fn open(mut stream: Box<dyn Duplex>, address: SocketAddr, path: &str) -> Self {
+    pub(crate) fn open(stream: Box<dyn Duplex>, address: SocketAddr, path: &str) -> Self {
+        Self::open_with(stream, address, path, "")
+    }
+
+    /// The same with further headers, each with the end of its line.
+    pub(crate) fn open_with(mut stream: Box<dyn Duplex>, address: SocketAddr, path: &str, headers: &str) -> Self {
         let port = address.port();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Protocol: Json\r\n\r\n"
+             Sec-WebSocket-Protocol: Json\r\n{headers}\r\n"
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut client = Self { stream, received: Vec::new() };
