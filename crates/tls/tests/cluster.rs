@@ -76,7 +76,7 @@ fn t22_nodes_of_one_cluster_know_each_other_and_nobody_else() {
     }
     assert!(shake_hands(&master, Some(&game), "elsewhere.example.org").is_err());
     assert!(shake_hands(&master, Some(&stranger), "master").is_err(), "the stranger's root does not know the master");
-    let impostor = Node { root: game.root.clone(), ..stranger };
+    let impostor = Node { root: game.root, ..stranger };
     let error = shake_hands(&master, Some(&impostor), "master").unwrap_err();
     assert!(matches!(error, Error::InvalidCertificate(_)), "{error}");
     assert!(matches!(shake_hands(&master, None, "master"), Err(Error::NoCertificatesPresented)));
