@@ -82,8 +82,8 @@ pub fn not_in_effect(setting: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::{
-        Authentication, CustomAuth, GameServerSettings, InstanceSettings, MasterSettings, NameServerSettings,
-        RouteSettings, WebRpc,
+        Authentication, CustomAuth, GameServerSettings, InstanceSettings, LoadBalancerSettings, MasterSettings,
+        NameServerSettings, RouteSettings, WebRpc,
     };
 
     #[test]
@@ -94,6 +94,7 @@ mod tests {
             ("NameServer", [NameServerSettings::keys(), Authentication::keys(), CustomAuth::keys()].concat()),
             ("Master", [MasterSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
             ("Game", [GameServerSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
+            ("LoadBalancer", LoadBalancerSettings::keys()),
         ];
         for (of, key, _) in NOT_IN_EFFECT.iter().filter(|(_, key, _)| !key.is_empty()) {
             let of_same = known.iter().filter(|(name, _)| name == of).flat_map(|(_, keys)| keys);
