@@ -13,6 +13,7 @@
 //! | `probe` | connections, handshakes and whole joins |
 
 mod account;
+mod authority;
 mod chains;
 mod checks;
 mod context;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use lampyris_tls::inspect;
 
+use crate::authority::failed_try;
 use crate::chains::judge;
 use crate::{Context, Finding};
 
@@ -15,6 +16,7 @@ pub(super) fn d11_validity(context: &Context<'_>) -> Vec<Finding> {
         use inspect::Finding as Of;
         matches!(finding, Of::Expired | Of::NotYetValid | Of::ExpiresSoon | Of::LongLife)
     });
+    findings.extend(failed_try(context));
     findings.extend(clock(context));
     findings
 }
