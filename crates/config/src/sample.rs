@@ -49,12 +49,15 @@ pub fn sample(secure: bool) -> Vec<SampleFile> {
         SampleFile { path: "Nameserver.json", text: regions() },
         SampleFile {
             path: "NameServer/bin/Nameserver.xml.config",
-            text: role_file(Role::NameServer, &[
-                ("", Authentication::keys()),
-                ("", NameServerSettings::keys()),
-                ("", CustomAuth::keys()),
-                queue("CustomAuth/HttpQueueSettings/"),
-            ]),
+            text: role_file(
+                Role::NameServer,
+                &[
+                    ("", Authentication::keys()),
+                    ("", NameServerSettings::keys()),
+                    ("", CustomAuth::keys()),
+                    queue("CustomAuth/HttpQueueSettings/"),
+                ],
+            ),
         },
         SampleFile {
             path: "LoadBalancing/Master/bin/Master.xml.config",
@@ -65,12 +68,15 @@ pub fn sample(secure: bool) -> Vec<SampleFile> {
         },
         SampleFile {
             path: "LoadBalancing/GameServer/bin/GameServer.xml.config",
-            text: role_file(Role::Game, &[
-                ("", Authentication::keys()),
-                ("", GameServerSettings::keys()),
-                queue("GameServer/HttpQueueSettings/"),
-                ("", WebRpc::keys()),
-            ]),
+            text: role_file(
+                Role::Game,
+                &[
+                    ("", Authentication::keys()),
+                    ("", GameServerSettings::keys()),
+                    queue("GameServer/HttpQueueSettings/"),
+                    ("", WebRpc::keys()),
+                ],
+            ),
         },
     ]
 }
@@ -103,10 +109,14 @@ fn role_file(role: Role, groups: &[(&str, Vec<Key>)]) -> String {
         let indent = indent(open.len());
         let _ = writeln!(text, "{indent}<!-- {} -->", key.meaning);
         let _ = match (written(key), not_in_effect(&format!("{} {name}", role.name()))) {
-            (Some(value), Some(why)) => writeln!(text, "{indent}<!-- <{leaf}>{value}</{leaf}> not in effect yet: {why} -->"),
+            (Some(value), Some(why)) => {
+                writeln!(text, "{indent}<!-- <{leaf}>{value}</{leaf}> not in effect yet: {why} -->")
+            }
             (Some(value), None) if value.is_empty() => writeln!(text, "{indent}<{leaf}></{leaf}>"),
             (Some(value), None) => writeln!(text, "{indent}<{leaf}>{value}</{leaf}>"),
-            (None, _) => writeln!(text, "{indent}<!-- <{leaf}>{}</{leaf}> without it: {} -->", key.expected, key.reason),
+            (None, _) => {
+                writeln!(text, "{indent}<!-- <{leaf}>{}</{leaf}> without it: {} -->", key.expected, key.reason)
+            }
         };
     }
     close(&mut text, &mut open, 0);

@@ -13,7 +13,6 @@
 //! | `probe` | connections, handshakes and whole joins |
 
 mod account;
-mod authority;
 mod chains;
 mod checks;
 mod context;

@@ -53,17 +53,11 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// `output` is what an operator calls it, `remedy` what helps when it cannot be written.
-    pub(crate) fn start(
-        thread_name: &str,
-        output: String,
-        remedy: &'static str,
-        sink: impl Sink,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(thread_name: &str, output: String, remedy: &'static str, sink: impl Sink) -> io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE_LINES);
         let lost = Arc::<AtomicU64>::default();
         let of_writer = Arc::clone(&lost);
-        let mut writer =
-            Writer { sink, output, remedy, lost: of_writer, is_failing: false, told: 0, told_at: None };
+        let mut writer = Writer { sink, output, remedy, lost: of_writer, is_failing: false, told: 0, told_at: None };
         thread::Builder::new().name(thread_name.to_owned()).spawn(move || writer.run(&lines))?;
         Ok(Self { queue, lost })
     }

@@ -112,7 +112,7 @@ impl Server {
         let doors: Vec<_> =
             (0..config.listeners.len()).map(|index| door(&config, &secure, ListenerId(index))).collect();
         let entrance = Entrance::new(options.workers);
-        let watch = Watch::start(Arc::clone(&secure.store));
+        let watch = Watch::start_renewing(Arc::clone(&secure.store), secure::renewal(options, &secure));
         let watch = watch.map_err(|source| StartError::System { what: "a thread", source })?;
         let (posts, mailbox) = Post::connect(&wakers);
         let mut server = Self {
