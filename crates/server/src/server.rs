@@ -19,7 +19,7 @@ use lampyris_engine::{Config, ListenerConfig, ListenerId, Role, Transport, Worke
 use lampyris_tls::{Certificate, Store, Watch};
 use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::acme::Authority;
 use crate::control::Operator;
@@ -56,7 +56,6 @@ pub struct Server {
     /// Ends with the server.
     _watch: Watch,
     authority: Option<Authority>,
-    pub(crate) authority_tries: Option<watch::Receiver<lampyris_acme::Status>>,
     pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
@@ -120,7 +119,6 @@ impl Server {
             certificate: secure.own,
             store: secure.store,
             _watch: watch,
-            authority_tries: authority.as_ref().map(Authority::watch),
             authority,
             counters: Vec::new(),
             phase: Phase::Ready,
