@@ -1,7 +1,7 @@
 //! Settings that are read and checked, and that the server does not act on yet.
 
 /// What a setting that does nothing yet belongs to, its name, and why.
-const NOT_IN_EFFECT: [(&str, &str, &str); 55] = [
+const NOT_IN_EFFECT: [(&str, &str, &str); 66] = [
     ("Instance", "DataSendingDelayMilliseconds", "datagrams are sent at the end of each turn of a worker"),
     ("Instance", "EncTypesAllowed", "messages are encrypted one by one, whole datagrams are not"),
     ("Instance", "EnablePerformanceCounters", METRICS),
@@ -17,8 +17,7 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 55] = [
     ("Master", "WebRpc/Enabled", SERVICES),
     ("Master", "WebRpc/BaseUrl", SERVICES),
     ("Master", "WebRpc/LimitHttpResponseMaxSize", SERVICES),
-    ("Master", "Master/S2S/GSContextTTL", ONE_PROCESS),
-    ("Master", "Master/GS/ReplicationTimeout", ONE_PROCESS),
+    ("Master", "Master/GS/ReplicationTimeout", AT_ONCE),
     ("Master", "Master/Limits/Lobby/MaxGamesInGetGamesListResponse", SQL),
     ("Master", "Master/Limits/Inbound/MaxTotalJoinRequests", "MaxConcurrentJoinRequests alone bounds them"),
     ("Master", "Master/Limits/Inbound/MaxJoinedGames", "MaxConcurrentJoinRequests alone bounds them"),
@@ -32,15 +31,10 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 55] = [
     ("Game", "WebRpc/Enabled", SERVICES),
     ("Game", "WebRpc/BaseUrl", SERVICES),
     ("Game", "WebRpc/LimitHttpResponseMaxSize", SERVICES),
-    ("Game", "GameServer/S2S/MasterIPAddress", ONE_PROCESS),
-    ("Game", "GameServer/S2S/OutgoingMasterServerPeerPort", ONE_PROCESS),
-    ("Game", "GameServer/S2S/ConnectRetryInterval", ONE_PROCESS),
-    ("Game", "GameServer/S2S/StopNotificationTimeout", ONE_PROCESS),
     ("Game", "GameServer/Master/GamingWebRTCPort", WEB_RTC),
-    ("Game", "GameServer/Master/AppStatsPublishInterval", ONE_PROCESS),
-    ("Game", "GameServer/Master/UseGameUpdatesBatcher", ONE_PROCESS),
-    ("Game", "GameServer/Master/MaxGameUpdatesToBatch", ONE_PROCESS),
-    ("Game", "GameServer/Master/BatchPeriod", ONE_PROCESS),
+    ("Game", "GameServer/Master/UseGameUpdatesBatcher", AT_ONCE),
+    ("Game", "GameServer/Master/MaxGameUpdatesToBatch", AT_ONCE),
+    ("Game", "GameServer/Master/BatchPeriod", AT_ONCE),
     ("Game", "GameServer/Limits/HttpForwardLimit", SERVICES),
     ("Game", "GameServer/EnableNamedPipe", "there is no pipe"),
     ("Game", "GameServer/LastTouchSecondsDisconnect", "AppDataInactivityTimeout of a listener does this"),
@@ -48,8 +42,25 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 55] = [
     ("Game", "GameServer/WorkloadConfigFile", LEVELS),
     ("Game", "GameServer/JoinErrorCountToReinitialize", "a room that fails is made anew at once"),
     ("Game", "GameServer/InactivityTimeoutHours", "AppDataInactivityTimeout of a listener does this"),
-    ("TCPS2SListener", "", ONE_PROCESS),
-    ("WebSocketS2SListener", "", ONE_PROCESS),
+    ("TCPS2SListener", "InactivityTimeout", LINK),
+    ("TCPS2SListener", "DisableNagle", LINK),
+    ("TCPS2SListener", "MaxPendingWrites", LINK),
+    ("TCPS2SListener", "MaxQueuedBuffers", LINK),
+    ("TCPS2SListener", "RecvBufferSize", LINK),
+    ("TCPS2SListener", "SendBufferSize", LINK),
+    ("TCPS2SListener", "MaxInboundMessageSize", LINK),
+    ("TCPS2SListener", "MaxOutboundMessageSize", LINK),
+    ("TCPS2SListener", "AppDataInactivityTimeout", LINK),
+    ("TCPS2SListener", "DisconnectTimeout", LINK),
+    ("WebSocketS2SListener", "InactivityTimeout", LINK),
+    ("WebSocketS2SListener", "DisableNagle", LINK),
+    ("WebSocketS2SListener", "MaxPendingWrites", LINK),
+    ("WebSocketS2SListener", "MaxQueuedBuffers", LINK),
+    ("WebSocketS2SListener", "RecvBufferSize", LINK),
+    ("WebSocketS2SListener", "SendBufferSize", LINK),
+    ("WebSocketS2SListener", "MaxInboundMessageSize", LINK),
+    ("WebSocketS2SListener", "MaxOutboundMessageSize", LINK),
+    ("WebSocketS2SListener", "AppDataInactivityTimeout", LINK),
     ("AuthProvider", "", SERVICES),
     ("Plugin", "", SERVICES),
     ("controller", "", LEVELS),
@@ -62,7 +73,8 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 55] = [
 const METRICS: &str = "counters are always kept";
 const WEB_RTC: &str = "WebRTC is not spoken";
 const SERVICES: &str = "web services are not called";
-const ONE_PROCESS: &str = "Master and game servers of several processes are not connected";
+const AT_ONCE: &str = "a game server tells its Master of changes at once";
+const LINK: &str = "the link between servers has limits of its own";
 const LEVELS: &str = "the load of one process needs no levels";
 const STORED: &str = "rooms are not stored";
 const SQL: &str = "SQL lobbies are not served";
@@ -82,8 +94,8 @@ pub fn not_in_effect(setting: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::{
-        Authentication, CustomAuth, GameServerSettings, InstanceSettings, MasterSettings, NameServerSettings,
-        RouteSettings, WebRpc,
+        Authentication, CustomAuth, GameServerSettings, HttpSettings, InstanceSettings, ListenerSettings,
+        LoadBalancerSettings, MasterSettings, NameServerSettings, RouteSettings, TcpSettings, WebRpc,
     };
 
     #[test]
@@ -94,6 +106,9 @@ mod tests {
             ("NameServer", [NameServerSettings::keys(), Authentication::keys(), CustomAuth::keys()].concat()),
             ("Master", [MasterSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
             ("Game", [GameServerSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
+            ("TCPS2SListener", [ListenerSettings::keys(), TcpSettings::keys()].concat()),
+            ("WebSocketS2SListener", [ListenerSettings::keys(), HttpSettings::keys()].concat()),
+            ("LoadBalancer", LoadBalancerSettings::keys()),
         ];
         for (of, key, _) in NOT_IN_EFFECT.iter().filter(|(_, key, _)| !key.is_empty()) {
             let of_same = known.iter().filter(|(name, _)| name == of).flat_map(|(_, keys)| keys);
@@ -105,7 +120,7 @@ mod tests {
     fn settings_are_found_as_they_are_named_in_a_check() {
         assert_eq!(not_in_effect("Instance DataSendingDelayMilliseconds"), Some(NOT_IN_EFFECT[0].2));
         assert_eq!(not_in_effect("Game GameServer/Master/GamingWebRTCPort"), Some(WEB_RTC));
-        assert_eq!(not_in_effect("TCPS2SListener 4520 InactivityTimeout"), Some(ONE_PROCESS));
+        assert_eq!(not_in_effect("TCPS2SListener 4520 InactivityTimeout"), Some(LINK));
         assert_eq!(not_in_effect("NameServer CustomAuth/HttpQueueSettings/QueueTimeout"), Some(SERVICES));
         assert_eq!(not_in_effect("Instance MaxMessageSize"), None);
         assert_eq!(not_in_effect("TCPListener 4530 InactivityTimeout"), None);

@@ -6,6 +6,7 @@ use crate::check::{Check, Told, attributes};
 use crate::finding::Severity;
 use crate::listener::{self, Listener, SecurePort};
 use crate::log_file::{self, LogFile};
+use crate::s2s::{self, S2s};
 use crate::settings::{Case, Reader, Reload, settings};
 use crate::value::{EncryptionTypes, Milliseconds, Value as _};
 use crate::xml::Element;
@@ -109,6 +110,8 @@ pub struct Instance {
     pub listeners: Vec<Listener>,
     /// Ports behind a proxy that ends TLS.
     pub secure_ports: Vec<SecurePort>,
+    /// How servers of several machines are linked.
+    pub s2s: S2s,
     /// The roles it plays.
     pub applications: Applications,
     /// Present if certificates come from an authority.
@@ -197,20 +200,13 @@ pub(crate) fn read(check: &mut Check<'_>, element: &Element) -> Instance {
         let text = "<ConfigServer> has no effect: this server has no telnet menu";
         check.unsupported(Severity::Warning, &server.name.span, text);
     }
-    for name in ["S2S", "WebSocketS2S"] {
-        for node in element.children(name) {
-            let text = format!(
-                "<{name}> has no effect; write its attributes at each <TCPS2SListener> and <WebSocketS2SListener>"
-            );
-            check.warn(&node.name.span, text);
-        }
-    }
+    let s2s = s2s::read(check, element);
     let acme = acme::read(check, element);
-    let listeners = listener::read_all(check, element, &name);
+    let listeners = listener::read_all(check, element, &name, &s2s.defaults);
     let secure_ports = listener::secure_ports(check, element);
     let applications = crate::application::read(check, element);
     applications.check_listeners(check, &listeners);
-    Instance { name, settings, log, listeners, secure_ports, applications, acme }
+    Instance { name, settings, log, listeners, secure_ports, s2s, applications, acme }
 }
 
 fn read_settings(check: &mut Check<'_>, element: &Element, name: &str) -> (InstanceSettings, Option<LogFile>) {

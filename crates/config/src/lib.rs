@@ -5,7 +5,7 @@
 //!
 //! | file | module |
 //! | --- | --- |
-//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `acme`, `application` |
+//! | `PhotonServer.config` | `instance`, `listener`, `tls`, `acme`, `s2s`, `application` |
 //! | `Nameserver.xml.config`, `Master.xml.config`, `GameServer.xml.config` | `role`, `role_file`, `role_settings` |
 //! | `Photon.NameServer.dll.config`, `Photon.LoadBalancing.dll.config` of version 4 | `dotnet` |
 //! | `Nameserver.json` | `region` |
@@ -36,6 +36,7 @@ mod region;
 mod role;
 mod role_file;
 mod role_settings;
+mod s2s;
 mod sample;
 mod settings;
 mod shipped;
@@ -72,6 +73,7 @@ pub use role_settings::{
     AuthProviderSettings, Authentication, CustomAuth, GameServerSettings, HttpQueue, MasterSettings,
     NameServerSettings, WebRpc,
 };
+pub use s2s::{S2s, S2sSettings};
 pub use sample::{SampleFile, sample};
 pub use settings::{Key, Reload};
 pub use shipped::{is_shipped, missing_listeners};

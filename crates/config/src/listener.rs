@@ -1,11 +1,12 @@
 //! Listeners: where an instance is reached, and how.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::check::{Check, attributes};
+use crate::s2s;
 use crate::settings::{Case, Reader, Reload, settings};
 use crate::source::{Place, Span};
-use crate::tls::{self, Tls};
+use crate::tls::{self, CertificateSettings, Tls};
 use crate::value::{ListenAddress, Milliseconds, Networks, Port, ProxyProtocol, Value as _};
 use crate::xml::Element;
 
@@ -198,6 +199,15 @@ pub(crate) const GROUPS: [Group; 9] = [
 ];
 
 impl Form {
+    /// What the certificate page of the reference product calls such listeners.
+    fn other_name(self) -> Option<&'static str> {
+        match self {
+            Self::TcpS2S => Some("S2S"),
+            Self::WebSocketS2S => Some("WebSocketS2S"),
+            _ => None,
+        }
+    }
+
     fn default_port(self) -> Option<Port> {
         match self {
             Self::Udp => Some(Port(5055)),
@@ -209,7 +219,12 @@ impl Form {
 }
 
 /// Every listener of an instance, and whether two of them want the same port.
-pub(crate) fn read_all(check: &mut Check<'_>, instance: &Element, name: &str) -> Vec<Listener> {
+pub(crate) fn read_all(
+    check: &mut Check<'_>,
+    instance: &Element,
+    name: &str,
+    s2s: &CertificateSettings,
+) -> Vec<Listener> {
     let mut listeners = Vec::new();
     for group in &GROUPS {
         for list in instance.children(group.list) {
@@ -220,9 +235,11 @@ pub(crate) fn read_all(check: &mut Check<'_>, instance: &Element, name: &str) ->
                     format!("unknown attribute {:?} of <{}>", attribute.name.text, group.list),
                 );
             }
-            listeners.extend(list.children(group.item).filter_map(|item| read(check, item, group, name)));
+            listeners.extend(list.children(group.item).filter_map(|item| read(check, item, group, name, s2s)));
         }
-        listeners.extend(instance.children(group.item).filter_map(|item| read(check, item, group, name)));
+        let other_name = group.form.other_name().into_iter().flat_map(|other| instance.children(other));
+        let items = instance.children(group.item).chain(other_name.filter(|item| s2s::is_listener(item)));
+        listeners.extend(items.filter_map(|item| read(check, item, group, name, s2s)));
     }
     if listeners.is_empty() {
         check.fail(&instance.name.span, "expected at least one listener in the instance, got none");
@@ -246,7 +263,13 @@ pub(crate) fn read_all(check: &mut Check<'_>, instance: &Element, name: &str) ->
     listeners
 }
 
-fn read(check: &mut Check<'_>, element: &Element, group: &Group, instance: &str) -> Option<Listener> {
+fn read(
+    check: &mut Check<'_>,
+    element: &Element,
+    group: &Group,
+    instance: &str,
+    s2s: &CertificateSettings,
+) -> Option<Listener> {
     let span = element.name.span.clone();
     let port = element.attribute("Port").map_or("", |port| port.value.text.as_str());
     let of = if port.is_empty() { group.item.to_owned() } else { format!("{} {port}", group.item) };
@@ -257,7 +280,7 @@ fn read(check: &mut Check<'_>, element: &Element, group: &Group, instance: &str)
     let port_span = reader.span("Port");
     reader.ignore(&["ListenBacklog"]);
     reader.check.macros = macros;
-    let tls = if group.form == Form::Udp { None } else { tls::read(&mut reader, element, &folder) };
+    let tls = if group.form == Form::Udp { None } else { tls::read(&mut reader, element, &folder, s2s) };
     let kind = read_kind(&mut reader, element, group.form);
     reader.finish();
     check.macros.clear();
@@ -276,16 +299,9 @@ fn read(check: &mut Check<'_>, element: &Element, group: &Group, instance: &str)
 /// `[NAME]` and what it stands for at a listener.
 fn macros(folder: &Path, element: &Element, instance: &str) -> Vec<(&'static str, String)> {
     let of = |name: &str| element.attribute(name).map_or(String::new(), |attribute| attribute.value.text.clone());
-    let path = |path: PathBuf| path.display().to_string();
-    vec![
-        ("CERTS", path(folder.join("certs"))),
-        ("PORT", of("Port")),
-        ("IP", of("IPAddress")),
-        ("INSTANCE", instance.to_owned()),
-        ("BIN", path(folder.to_owned())),
-        ("DEPLOY", path(tls::deployment(folder))),
-        ("LOG", path(folder.join("log"))),
-    ]
+    let mut macros = tls::folder_macros(folder);
+    macros.splice(1..1, [("PORT", of("Port")), ("IP", of("IPAddress")), ("INSTANCE", instance.to_owned())]);
+    macros
 }
 
 /// A header that anybody may send would let everybody choose an address.

@@ -7,7 +7,8 @@ use crate::plugin::{PluginSettings, PluginsSettings};
 use crate::{
     AcmeSettings, ApplicationSettings, ApplicationsSettings, AuthProviderSettings, Authentication, CertificateSettings,
     CustomAuth, GameServerSettings, HttpQueue, HttpSettings, InstanceSettings, Key, ListenerSettings, MasterSettings,
-    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, TcpSettings, TlsSettings, WebRpc, not_in_effect,
+    NameServerSettings, PolicySettings, Region, Reload, RouteSettings, S2sSettings, TcpSettings, TlsSettings, WebRpc,
+    not_in_effect,
 };
 
 /// The reference of settings as Markdown.
@@ -21,6 +22,7 @@ pub fn reference() -> String {
         ("PhotonServer.config: `PolicyFileListener`", "PolicyFileListener", PolicySettings::keys()),
         ("PhotonServer.config: TLS of every listener but UDP", "HTTPListener", TlsSettings::keys()),
         ("PhotonServer.config: `ServerCertificate`", "ServerCertificate", CertificateSettings::keys()),
+        ("PhotonServer.config: `S2S`, `WebSocketS2S`", "S2S", S2sSettings::keys()),
         ("PhotonServer.config: `Acme`", "Acme", AcmeSettings::keys()),
         ("PhotonServer.config: `Applications`", "Applications", ApplicationsSettings::keys()),
         ("PhotonServer.config: `Application`", "Application", ApplicationSettings::keys()),

@@ -67,6 +67,8 @@ pub struct Tls {
     pub certificates: Vec<Certificate>,
     /// File of the authorities.
     pub root_certificates: PathBuf,
+    /// What holds instead of `ClientCertificate` if servers call here: they have one where there are authorities.
+    pub servers_certificate: ClientCertificate,
 }
 
 /// A path that may be written with `\`, from the folder that it is relative to.
@@ -89,18 +91,23 @@ fn resolve_macros(home: &Path, folder: &Path, written: &str) -> PathBuf {
 }
 
 /// The TLS settings of a listener that has them, `None` if it is not secure.
-pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path) -> Option<Tls> {
+pub(crate) fn read(
+    reader: &mut Reader<'_, '_>,
+    element: &Element,
+    folder: &Path,
+    s2s: &CertificateSettings,
+) -> Option<Tls> {
     let settings = TlsSettings::read(reader);
-    // The server-to-server listeners write their certificate as attributes of their own.
-    let own = element.is("TCPS2SListener") || element.is("WebSocketS2SListener");
-    let own = own.then(|| CertificateSettings::read(reader));
+    let own = takes_servers(element).then(|| CertificateSettings::read(reader).or(s2s));
     reader.ignore(&["StoreName", "CertificateName", "UseMachineStore"]);
     if !settings.secure {
         return None;
     }
     let secure = reader.span("Secure")?;
     let from_store = reader.span("CertificateName").or_else(|| reader.span("StoreName"));
-    let base = resolve_macros(folder, folder, settings.certificate_path.as_deref().unwrap_or("certs"));
+    let base = certificate_folder(folder, settings.certificate_path.as_deref());
+    // A client listener that servers may use too has its certificates in nodes.
+    let own = own.filter(|own| !element.is("TCPListener") || *own != CertificateSettings::default());
     let mut certificates: Vec<_> = own.into_iter().map(|own| certificate(folder, &base, own)).collect();
     let wrapped = element.children("ServerCertificates").flat_map(|list| list.children("ServerCertificate"));
     for node in element.children("ServerCertificate").chain(wrapped) {
@@ -132,7 +139,7 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
         let text = format!("this listener is secure, and its certificate {} cannot be read{remedy}", path.display());
         reader.check.find_about(Subject::Certificate, Severity::Error, &secure, text);
     }
-    let roots = resolve_macros(folder, &base, settings.root_certificates.as_deref().unwrap_or("root.pem"));
+    let roots = root_certificates(folder, &base, settings.root_certificates.as_deref());
     if let Some(span) = reader.span("RootCertificates")
         && !reader.check.exists(&roots)
     {
@@ -145,10 +152,55 @@ pub(crate) fn read(reader: &mut Reader<'_, '_>, element: &Element, folder: &Path
             format!("expected the authorities of clients' certificates in {}, got no such file", roots.display());
         reader.check.fail(&span, text);
     }
-    Some(Tls { settings, certificates, root_certificates: roots })
+    let servers_certificate = match reader.span("ClientCertificate") {
+        Some(_) => settings.client_certificate,
+        None if reader.check.exists(&roots) => ClientCertificate::Required,
+        None => ClientCertificate::Off,
+    };
+    Some(Tls { settings, certificates, root_certificates: roots, servers_certificate })
 }
 
-fn certificate(home: &Path, base: &Path, settings: CertificateSettings) -> Certificate {
+/// Listeners where servers call write their certificate as attributes of their own. The port for servers of the shipped
+/// file is a TCP listener without an application.
+fn takes_servers(element: &Element) -> bool {
+    ["TCPS2SListener", "WebSocketS2SListener", "S2S", "WebSocketS2S"].iter().any(|name| element.is(name))
+        || element.is("TCPListener") && element.attribute("OverrideApplication").is_none()
+}
+
+impl CertificateSettings {
+    /// What is not written here is taken from there.
+    fn or(self, other: &Self) -> Self {
+        let other = other.clone();
+        // A certificate belongs to its key and password.
+        if self.certificate.is_some() || self.key.is_some() {
+            return Self { path: self.path.or(other.path), ..self };
+        }
+        Self { path: self.path.or(other.path), password: self.password.or(other.password), ..other }
+    }
+}
+
+/// Where the certificates of a node are.
+pub(crate) fn certificate_folder(home: &Path, written: Option<&str>) -> PathBuf {
+    resolve_macros(home, home, written.unwrap_or("certs"))
+}
+
+/// File of the authorities of a node.
+pub(crate) fn root_certificates(home: &Path, base: &Path, written: Option<&str>) -> PathBuf {
+    resolve_macros(home, base, written.unwrap_or("root.pem"))
+}
+
+/// `[NAME]` of folders and what it stands for.
+pub(crate) fn folder_macros(folder: &Path) -> Vec<(&'static str, String)> {
+    let path = |path: PathBuf| path.display().to_string();
+    vec![
+        ("CERTS", path(folder.join("certs"))),
+        ("BIN", path(folder.to_owned())),
+        ("DEPLOY", path(deployment(folder))),
+        ("LOG", path(folder.join("log"))),
+    ]
+}
+
+pub(crate) fn certificate(home: &Path, base: &Path, settings: CertificateSettings) -> Certificate {
     let folder = settings.path.map_or_else(|| base.to_owned(), |path| resolve_macros(home, home, &path));
     let certificate = resolve_macros(home, &folder, settings.certificate.as_deref().unwrap_or(CERTIFICATE_FILE));
     let key = settings.key.map_or_else(|| certificate.clone(), |key| resolve_macros(home, &folder, &key));

@@ -1,8 +1,10 @@
 //! Addresses told to clients (operations.md, section 1.5).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
 
 use lampyris_realtime::directory::Transport;
+use lampyris_s2s::Addresses as Announced;
 
 /// How a client reached us, which is how it can reach the next server.
 #[derive(Clone, Debug)]
@@ -165,6 +167,35 @@ impl Endpoint {
         })
     }
 
+    /// What a Master in another process is told, which this server reaches from `local`.
+    #[must_use]
+    pub fn announced(&self, local: IpAddr) -> Announced {
+        let (ipv4, ipv6, name) = match &self.host {
+            Host::Fixed { ipv4, ipv6, name } => (*ipv4, *ipv6, name.clone()),
+            Host::AsReached { public_ip, public_host } => {
+                let name = match public_host {
+                    HostName::Auto => None,
+                    HostName::Fixed(name) => Some(name.clone()),
+                };
+                match public_ip.unwrap_or(local).to_canonical() {
+                    IpAddr::V4(ip) => (Some(ip), None, name),
+                    IpAddr::V6(ip) => (None, Some(ip), name),
+                }
+            }
+        };
+        let port = |transport| self.ports.get(transport).and_then(NonZeroU16::new);
+        Announced {
+            ipv4,
+            ipv6,
+            host: name.map(Into::into),
+            udp: port(Transport::Udp),
+            tcp: port(Transport::Tcp),
+            ws: port(Transport::Ws),
+            wss: port(Transport::Wss),
+            path: self.path.as_str().into(),
+        }
+    }
+
     fn socket_host(&self, reached: &Reached) -> Option<String> {
         let local = reached.local.ip().to_canonical();
         match &self.host {
@@ -194,6 +225,17 @@ impl Endpoint {
             Host::Fixed { name: Some(name), .. } => Some(bracketed(name)),
             Host::Fixed { name: None, .. } if transport == Transport::Ws => self.socket_host(reached),
             Host::Fixed { name: None, .. } => None,
+        }
+    }
+}
+
+impl From<&Announced> for Endpoint {
+    fn from(announced: &Announced) -> Self {
+        let name = announced.host.as_deref().map(str::to_owned);
+        Self {
+            host: Host::Fixed { ipv4: announced.ipv4, ipv6: announced.ipv6, name },
+            ports: Ports::of(|transport| announced.port(transport).map(NonZeroU16::get)),
+            path: announced.path.to_string(),
         }
     }
 }

@@ -11,9 +11,10 @@ use lampyris_realtime::room::RoomReport;
 use lampyris_realtime::room::request::JoinRequest;
 use rand::rngs::StdRng;
 
+use crate::game_servers::GameServers;
 use crate::message::{Content, worker_of};
 use crate::worker::{Action, Owner};
-use crate::{Config, DirectorySettings, Role, Transport, Worker, WorkerId};
+use crate::{Config, DirectorySettings, Endpoint, GameServerEvent, Role, Transport, Worker, WorkerId};
 
 /// The game server in this process.
 const LOCAL_GAME_SERVER: GameServerId = GameServerId(0);
@@ -22,6 +23,7 @@ const LOCAL_GAME_SERVER: GameServerId = GameServerId(0);
 #[derive(Debug)]
 pub(crate) struct DirectoryHost {
     directory: Directory,
+    game_servers: GameServers,
     effects: Effects,
 }
 
@@ -59,7 +61,7 @@ impl DirectoryHost {
             let offer = GameServerOffer { transports: served.collect(), priority: config.game.priority };
             directory.game_server_up(LOCAL_GAME_SERVER, offer);
         }
-        Self { directory, effects: Effects::new() }
+        Self { directory, game_servers: GameServers::new(LOCAL_GAME_SERVER), effects: Effects::new() }
     }
 
     pub(crate) fn set_settings(&mut self, settings: DirectorySettings) {
@@ -110,7 +112,15 @@ impl Worker {
                 }
                 self.directory_effects(now);
             }
-            None => self.post(WorkerId::DIRECTORY, Content::Reports(reports)),
+            None => self.report_elsewhere(reports),
+        }
+    }
+
+    /// A game server of another process tells something.
+    pub(crate) fn game_server_event(&mut self, now: Duration, event: GameServerEvent) {
+        if let Some(host) = &mut self.directory {
+            host.game_servers.handle(now, event, &mut host.directory, &mut host.effects);
+            self.directory_effects(now);
         }
     }
 
@@ -127,15 +137,21 @@ impl Worker {
         // Doing an effect can end a connection, which asks the directory again: that call finds an empty list.
         let mut effects = std::mem::take(&mut host.effects);
         for effect in effects.drain() {
-            match receiver(&effect) {
-                Some(peer) if worker_of(peer) == self.id => self.apply_effect(now, effect),
-                Some(peer) => self.post(worker_of(peer), Content::Effect(Box::new(effect))),
-                None => {
+            let endpoint = self.remote_endpoint(&effect);
+            match (receiver(&effect), endpoint) {
+                (Some(peer), endpoint) if worker_of(peer) == self.id => {
+                    self.apply_effect(now, effect, endpoint.as_deref());
+                }
+                (Some(peer), Some(endpoint)) => {
+                    self.post(worker_of(peer), Content::Placed(Box::new(effect), endpoint));
+                }
+                (Some(peer), None) => self.post(worker_of(peer), Content::Effect(Box::new(effect))),
+                (None, _) => {
                     let own = self.id;
                     for worker in (0..self.config.workers).map(WorkerId).filter(|worker| *worker != own) {
                         self.post(worker, Content::Effect(Box::new(effect.clone())));
                     }
-                    self.apply_effect(now, effect);
+                    self.apply_effect(now, effect, None);
                 }
             }
         }
@@ -145,6 +161,12 @@ impl Worker {
             host.effects = effects;
         }
         self.arm_directory();
+    }
+
+    /// Where clients find the game server that an effect leads to, if that is in another process.
+    fn remote_endpoint(&self, effect: &Effect) -> Option<Arc<Endpoint>> {
+        let Effect::Place { server, .. } = effect else { return None };
+        self.directory.as_ref()?.game_servers.endpoint(*server).cloned()
     }
 
     pub(crate) fn arm_directory(&mut self) {

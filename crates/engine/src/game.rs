@@ -53,6 +53,20 @@ impl Rooms {
     }
 }
 
+impl Rooms {
+    /// Every room.
+    pub(crate) fn keys(&self) -> Vec<RoomKey> {
+        self.rooms.keys().collect()
+    }
+
+    /// A room as a Master must know it that knows nothing of it; none if it is over.
+    pub(crate) fn reports(&self, key: RoomKey) -> Vec<(Arc<str>, RoomReport)> {
+        let Some(hosted) = self.rooms.get(key) else { return Vec::new() };
+        let name = hosted.room.name();
+        hosted.room.reports().into_iter().map(|report| (Arc::clone(name), report)).collect()
+    }
+}
+
 #[derive(Debug)]
 struct HostedRoom {
     room: Room,

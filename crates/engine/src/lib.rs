@@ -4,6 +4,10 @@
 //! tell each other are [`WorkerMessage`]s, carried by the driver. The Master's directory lives on worker 0; the room
 //! named `n` lives on the worker that `n` hashes to, and a peer that joins it moves there with its connection.
 //!
+//! A Master has game servers of other processes too: their links are the driver's, what they say comes to worker 0 as
+//! [`GameServerEvent`]s. A game server without a Master of its own tells its rooms by [`Action::TellMaster`] while
+//! [`MasterLinkEvent`]s say that there is a link.
+//!
 //! # Contract of [`Worker`]
 //! * In: [`Worker::open_stream`], [`Worker::receive`], [`Worker::stream_ended`], [`Worker::receive_datagram`],
 //!   [`Worker::attach`], [`Worker::handle_message`], [`Worker::handle_timeout`].
@@ -19,6 +23,7 @@ mod datagrams;
 mod directory;
 mod fan_out;
 mod game;
+mod game_servers;
 mod http;
 mod inbound;
 mod link;
@@ -34,6 +39,7 @@ mod session;
 mod stats;
 mod timers;
 mod transports;
+mod uplink;
 mod worker;
 
 pub use address::{Addresses, Endpoint, Host, HostName, Ports, Region};
@@ -41,6 +47,7 @@ pub use config::{
     Application, Applications, Asset, Challenges, Choice, Config, GameConfig, Limits, ListenerConfig, ListenerId,
     ListenerLimits, MasterConfig, MessageRates, NameServerConfig, OperationRate, Role, Route, Service,
 };
+pub use game_servers::GameServerEvent;
 pub use lampyris_realtime::codes::operation;
 pub use lampyris_realtime::directory::Settings as DirectorySettings;
 pub use lampyris_realtime::directory::Transport;
@@ -54,4 +61,5 @@ pub use message::{Moved, WorkerId, WorkerMessage};
 pub use proxies::Proxies;
 pub use reconfigure::Changeable;
 pub use stats::Stats;
+pub use uplink::MasterLinkEvent;
 pub use worker::{Action, ConnectionKey, Datagram, Worker};

@@ -24,7 +24,7 @@ use crate::directory::{DirectoryRequest, MasterOperation};
 use crate::fan_out::Outgoing;
 use crate::message::MASTER_PEER_WORKER_SHIFT;
 use crate::session::{MasterSession, MasterUser, Session};
-use crate::{ConnectionKey, Worker};
+use crate::{ConnectionKey, Endpoint, Worker};
 
 impl Worker {
     /// A client that presented its token in the init message: it waits for a response to an operation that it did not
@@ -189,8 +189,9 @@ impl Worker {
         self.master_session(key)?.user.as_mut().map(|user| (key, user))
     }
 
-    /// Does what the directory wants done for the peers of this worker.
-    pub(crate) fn apply_effect(&mut self, now: Duration, effect: Effect) {
+    /// Does what the directory wants done for the peers of this worker. `endpoint` is that of a room's game server if
+    /// it is in another process.
+    pub(crate) fn apply_effect(&mut self, now: Duration, effect: Effect, endpoint: Option<&Endpoint>) {
         match effect {
             Effect::Respond { peer, response } => self.answer_pending(now, peer, response),
             Effect::LobbyJoined { peer, lobby, response } => {
@@ -202,7 +203,7 @@ impl Worker {
                 self.answer_pending(now, peer, response);
             }
             Effect::Place { peer, code, room, parameters, .. } => {
-                let response = self.placed(now, peer, code, &room, parameters);
+                let response = self.placed(now, peer, (code, &room), parameters, endpoint);
                 self.answer_pending(now, peer, response);
             }
             Effect::Event { peer, event } => {
@@ -246,9 +247,9 @@ impl Worker {
         &mut self,
         now: Duration,
         peer: MasterPeer,
-        code: u8,
-        room: &Arc<str>,
+        (code, room): (u8, &Arc<str>),
         mut parameters: Parameters,
+        endpoint: Option<&Endpoint>,
     ) -> OperationResponse {
         let refusal = |text| Refusal::new(lampyris_realtime::codes::ReturnCode::INTERNAL_SERVER_ERROR, text);
         let Some((key, user)) = self.master_user(peer) else {
@@ -256,7 +257,7 @@ impl Worker {
         };
         let mut token = (*user.token).clone();
         token.expected_room = Some(room.to_string());
-        let endpoint = &self.config.addresses.game;
+        let endpoint = endpoint.unwrap_or(&self.config.addresses.game);
         let address = self.connection(key).and_then(|c| endpoint.told(c.transport, &c.reached));
         let Some(address) = address else {
             return refusal("the Game server has no address for this transport").into_response(code);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use lampyris_realtime::directory::{Effect, MasterPeer};
 use lampyris_realtime::room::RoomReport;
+use lampyris_s2s::{LinkId, News};
 
 use crate::connection::Connection;
 use crate::directory::DirectoryRequest;
-use crate::{ConnectionKey, ListenerId};
+use crate::{ConnectionKey, Endpoint, GameServerEvent, ListenerId, MasterLinkEvent};
 
 /// Number of a worker in its node, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +30,18 @@ impl From<Content> for WorkerMessage {
     }
 }
 
+impl From<GameServerEvent> for WorkerMessage {
+    fn from(event: GameServerEvent) -> Self {
+        Content::GameServer(event).into()
+    }
+}
+
+impl From<MasterLinkEvent> for WorkerMessage {
+    fn from(event: MasterLinkEvent) -> Self {
+        Content::MasterLink(event).into()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Content {
     /// To the directory: something about a Master peer.
@@ -37,6 +50,16 @@ pub(crate) enum Content {
     Reports(Vec<(Arc<str>, RoomReport)>),
     /// From the directory: for a Master peer, or for all of a lobby, or for all.
     Effect(Box<Effect>),
+    /// From the directory: a room on a game server of another process, and where clients find that.
+    Placed(Box<Effect>, Arc<Endpoint>),
+    /// To the directory: what a game server of another process tells.
+    GameServer(GameServerEvent),
+    /// The link to a Master in another process came up or went down.
+    MasterLink(MasterLinkEvent),
+    /// To worker 0: what a Master in another process is to know.
+    ToMaster(LinkId, News),
+    /// To oneself: go on telling rooms.
+    TellRooms(LinkId),
     /// A UDP peer that joins a room of the receiver's.
     MovedPeer(Moved),
     /// Datagrams for peers that moved to the receiver.

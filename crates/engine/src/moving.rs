@@ -60,7 +60,12 @@ impl Worker {
         match *message.0 {
             Content::Directory(request) => self.directory_request(now, request),
             Content::Reports(reports) => self.report(now, reports),
-            Content::Effect(effect) => self.apply_effect(now, *effect),
+            Content::Effect(effect) => self.apply_effect(now, *effect, None),
+            Content::Placed(effect, endpoint) => self.apply_effect(now, *effect, Some(&endpoint)),
+            Content::GameServer(event) => self.game_server_event(now, event),
+            Content::MasterLink(event) => self.master_link(event),
+            Content::ToMaster(link, news) => self.tell_master(link, news),
+            Content::TellRooms(link) => self.tell_rooms(link),
             Content::MovedPeer(moved) => {
                 self.attach(now, moved);
             }

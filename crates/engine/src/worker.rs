@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lampyris_realtime::directory::{LobbyId, MasterPeer};
 use lampyris_realtime::token::{SealError, TokenKey, TokenKeys};
+use lampyris_s2s::{LinkId, News};
 use lampyris_transport::{CloseCause, Incoming, policy};
 use lampyris_wire::Protocol;
 use rand::rngs::StdRng;
@@ -23,7 +24,8 @@ use crate::link::Link;
 use crate::session::Session;
 use crate::timers::{Armed, Timers};
 use crate::transports::Transports;
-use crate::{Config, ListenerId, LogRate, Stats, Transport, WorkerId, WorkerMessage};
+use crate::uplink::Uplink;
+use crate::{Config, ListenerId, LogRate, Role, Stats, Transport, WorkerId, WorkerMessage};
 
 slotmap::new_key_type! {
     /// Name of a connection on its worker; never used again for another one.
@@ -47,8 +49,10 @@ pub enum Action {
     /// The stream goes to another worker: [`Worker::detach`] it here, hand it over with its socket (and TLS state, and
     /// input that was read but not yet given to [`Worker::receive`]), [`Worker::attach`] it there.
     Move(ConnectionKey, WorkerId),
-    /// Carry a message to another worker's [`Worker::handle_message`], in order per pair of workers.
+    /// Carry a message to another worker's [`Worker::handle_message`], or to its own, in order per pair of workers.
     Send(WorkerId, WorkerMessage),
+    /// Tell the Master in another process, in order; if that link is over, nobody. Of worker 0 only.
+    TellMaster(LinkId, News),
 }
 
 /// Where a datagram goes.
@@ -76,8 +80,9 @@ pub struct Worker {
     per_address: HashMap<IpAddr, usize>,
     pub(crate) datagrams: Datagrams,
     pub(crate) rooms: Rooms,
-    /// Worker 0 only.
+    /// Worker 0 of a Master only.
     pub(crate) directory: Option<Box<DirectoryHost>>,
+    pub(crate) uplink: Uplink,
     /// Connections of authenticated Master peers, by their name in the directory.
     pub(crate) master_peers: HashMap<MasterPeer, ConnectionKey>,
     pub(crate) next_master_peer: u64,
@@ -166,7 +171,9 @@ impl Worker {
             per_address: HashMap::new(),
             datagrams: Datagrams::new(id, &config),
             rooms: Rooms::new(config.game.rooms),
-            directory: (id == WorkerId::DIRECTORY).then(|| Box::new(DirectoryHost::new(&config, directory_rng))),
+            directory: (id == WorkerId::DIRECTORY && config.applications.plays(Role::Master))
+                .then(|| Box::new(DirectoryHost::new(&config, directory_rng))),
+            uplink: Uplink::default(),
             master_peers: HashMap::new(),
             next_master_peer: 0,
             lobbies: HashMap::new(),

@@ -4,6 +4,7 @@ mod authority;
 mod endpoints;
 mod listeners;
 mod roles;
+mod s2s;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -58,6 +59,7 @@ pub(crate) fn options(
     let mut errors = Vec::new();
     let listeners = listeners::read(config, &applications, folder, &mut errors);
     let addresses = endpoints::read(config, &mut errors);
+    let s2s = s2s::read(config, &mut errors);
     let token_secret = roles::token_secret(config, &addresses, &mut errors);
     roles::check_authentication(config, &mut errors);
     if listeners.is_empty() && errors.is_empty() {
@@ -87,6 +89,7 @@ pub(crate) fn options(
             ..Limits::default()
         },
         udp: udp(config),
+        s2s,
         stop_grace: settings.shutdown_timeout.get().min(STOP_GRACE_AT_MOST),
         ..Options::new(state_dir, listeners)
     })

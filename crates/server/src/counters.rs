@@ -33,6 +33,8 @@ pub struct Counters {
     pub letters_deferred: Count,
     /// Streams that moved to another worker.
     pub streams_moved: Count,
+    /// Connections that are open now.
+    pub connections: Level,
 }
 
 impl Counters {
@@ -46,6 +48,22 @@ impl Counters {
         if let Some(count) = self.handshake_failures.get(reason.index()) {
             count.increment();
         }
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Level(AtomicU64);
+
+impl Level {
+    pub(crate) fn set(&self, level: usize) {
+        self.0.store(u64::try_from(level).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

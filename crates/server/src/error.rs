@@ -45,6 +45,19 @@ pub enum StartError {
         /// Where it is configured.
         place: Option<String>,
     },
+    /// The port for game servers could not be bound.
+    #[error(
+        "cannot listen on {address} for game servers (listener {label}): {source}; stop the program that has the port, or \
+         correct IPAddress and Port"
+    )]
+    S2sBind {
+        /// The listener.
+        label: String,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The address is none of this machine's.
     #[error("cannot listen on {0}: expected an address of this machine; list them with `ip address`")]
     BadAddress(IpAddr),

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The machine's host name; empty if it has none that fits in a certificate.
-pub(crate) fn name() -> String {
+#[must_use]
+pub fn host_name() -> String {
     let system = rustix::system::uname();
     system.nodename().to_str().map(str::to_owned).unwrap_or_default()
 }

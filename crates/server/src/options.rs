@@ -13,6 +13,7 @@ use lampyris_tls::Settings;
 use lampyris_tls::store::CertificateFiles;
 
 use crate::StartError;
+use crate::s2s::S2s;
 
 /// What an operator chooses.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct Options {
     pub udp: UdpConfig,
     /// Time that clients have for closing when the server stops.
     pub stop_grace: Duration,
+    /// Links with servers in other processes.
+    pub s2s: S2s,
 }
 
 impl Options {
@@ -66,6 +69,7 @@ impl Options {
             limits: Limits::default(),
             udp: UdpConfig::SERVER,
             stop_grace: Duration::from_secs(5),
+            s2s: S2s::default(),
         }
     }
 }

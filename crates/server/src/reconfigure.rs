@@ -20,7 +20,8 @@ impl Server {
     /// What is wrong with the certificates, by listener; then nothing has changed.
     pub fn reconfigure(&mut self, options: &Options) -> Result<(), Vec<String>> {
         let listeners: Vec<_> = self.options.listeners.iter().map(|listener| secured_as(listener, options)).collect();
-        let plans = listeners.iter().filter_map(|listener| self.plan(listener)).collect();
+        let mut plans: Vec<_> = listeners.iter().filter_map(|listener| self.plan(listener)).collect();
+        plans.extend(secure::plans_for_servers(&self.options));
         self.store.adopt(plans).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let options = Options {
             listeners,

@@ -22,12 +22,20 @@ pub(crate) struct SecureListeners {
     pub(crate) store: Arc<Store>,
     /// Their places in the store, by listener.
     places: Vec<Option<usize>>,
+    /// The places of the listeners of game servers.
+    s2s_places: Vec<Option<usize>>,
 }
 
 impl SecureListeners {
     /// TLS of a listener, if it is secure.
     pub(crate) fn of(&self, listener: ListenerId) -> Option<Arc<Secured>> {
         let place = self.places.get(listener.0).copied().flatten()?;
+        self.store.listeners().get(place).cloned()
+    }
+
+    /// TLS of a listener of game servers, if it is secure.
+    pub(crate) fn of_s2s(&self, index: usize) -> Option<Arc<Secured>> {
+        let place = self.s2s_places.get(index).copied().flatten()?;
         self.store.listeners().get(place).cloned()
     }
 }
@@ -48,17 +56,23 @@ pub(crate) fn load(
         places.push(plan.is_some().then_some(plans.len()));
         if let Some(plan) = plan {
             plans.push(plan);
-            planned.push(listener);
+            planned.push((listener.place.as_ref(), &listener.node.label));
         }
     }
+    let mut place = plans.len()..;
+    let of_servers = options.s2s.listeners.iter();
+    let s2s_places = of_servers.clone().map(|listener| listener.tls.as_ref().and_then(|_| place.next())).collect();
+    plans.extend(plans_for_servers(options));
+    let secure_ones = of_servers.filter(|listener| listener.tls.is_some());
+    planned.extend(secure_ones.map(|listener| (listener.place.as_ref(), &listener.label)));
     let told = |errors: Vec<PlanError>| {
         let of_listener =
-            |error: &PlanError| planned.get(error.index).map(|listener| at(listener, &error.error.to_string()));
+            |error: &PlanError| planned.get(error.index).map(|planned| at(*planned, &error.error.to_string()));
         StartError::Listeners(errors.iter().filter_map(of_listener).collect())
     };
     let store = Arc::new(Store::load(plans, options.strict).map_err(told)?);
     log_warnings(&store, own.as_ref());
-    Ok(SecureListeners { own, store, places })
+    Ok(SecureListeners { own, store, places, s2s_places })
 }
 
 /// What a listener's certificates are to be.
@@ -80,9 +94,22 @@ pub(crate) fn plan(
     Some(Plan { listener: listener.node.label.clone(), certificates, default_domain, settings })
 }
 
-fn at(listener: &Listener, error: &str) -> String {
-    let place = listener.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
-    format!("{place}the secure listener {} cannot start: {error}", listener.node.label)
+/// What the listeners of game servers are to have, in their order.
+pub(crate) fn plans_for_servers(options: &Options) -> impl Iterator<Item = Plan> {
+    options.s2s.listeners.iter().filter_map(|listener| {
+        // Game servers are no authority that asks in a handshake.
+        listener.tls.as_ref().map(|files| Plan {
+            listener: listener.label.clone(),
+            certificates: files.certificates.clone(),
+            default_domain: files.default_domain.clone(),
+            settings: files.settings.clone(),
+        })
+    })
+}
+
+fn at((place, label): (Option<&String>, &String), error: &str) -> String {
+    let place = place.map_or_else(String::new, |place| format!("{place}: "));
+    format!("{place}the secure listener {label} cannot start: {error}")
 }
 
 /// Sees to a certificate that the server made for itself before it ends; the store takes what is made.
@@ -108,7 +135,7 @@ pub(crate) fn renewal(options: &Options, secure: &SecureListeners) -> impl FnMut
 }
 
 fn wanted(options: &Options) -> Wanted {
-    let mut wanted = Wanted { host: host::name(), names: Vec::new(), addresses: host::interface_addresses() };
+    let mut wanted = Wanted { host: host::host_name(), names: Vec::new(), addresses: host::interface_addresses() };
     let bound = options.listeners.iter().flat_map(|listener| &listener.bind);
     for ip in bound.filter(|ip| !ip.is_unspecified()) {
         if !wanted.addresses.contains(ip) {

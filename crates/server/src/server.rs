@@ -29,9 +29,10 @@ use crate::net::bind::{Bound, BoundAddress, bind};
 use crate::net::driver::{Driver, WAKE};
 use crate::net::handshakes::Entrance;
 use crate::net::post::{Letter, Mailbox, Post};
+use crate::s2s::{self, Links};
 use crate::secure::{self, SecureListeners};
 use crate::state::Secrets;
-use crate::{Counters, Options, RunError, StartError, addresses, assets, host};
+use crate::{Counters, LinkCounters, Options, RunError, StartError, addresses, assets, host};
 
 /// Most workers; more than any machine has cores.
 const WORKERS_AT_MOST: u16 = 1024;
@@ -56,6 +57,8 @@ pub struct Server {
     /// Ends with the server.
     _watch: Watch,
     authority: Option<Authority>,
+    link_addresses: Vec<SocketAddr>,
+    links: Option<Links>,
     pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
@@ -86,8 +89,9 @@ impl Server {
         let authority = Authority::prepare(options)?;
         let secure = secure::load(options, authority.as_ref().and_then(Authority::certificates).as_ref())?;
         let bound = bind(options)?;
+        let links = s2s::bind(&options.s2s, &secure)?;
         secure::log_listeners(options, &bound.addresses, &secure);
-        Self::serve(options, secrets, secure, authority, bound)
+        Self::serve(options, secrets, secure, authority, (bound, links))
     }
 
     fn serve(
@@ -95,7 +99,7 @@ impl Server {
         secrets: Secrets,
         secure: SecureListeners,
         authority: Option<Authority>,
-        bound: Bound,
+        (bound, links): (Bound, Vec<s2s::Bound>),
     ) -> Result<Self, StartError> {
         let clock = Instant::now();
         let config = Arc::new(Config {
@@ -120,7 +124,9 @@ impl Server {
             store: secure.store,
             _watch: watch,
             authority,
-            counters: Vec::new(),
+            link_addresses: links.iter().flat_map(s2s::Bound::addresses).collect(),
+            links: None,
+            counters: (0..options.workers).map(|_| Arc::default()).collect(),
             phase: Phase::Ready,
             stop: Arc::default(),
             threads: Vec::new(),
@@ -131,15 +137,22 @@ impl Server {
             options: options.clone(),
             started: clock,
         };
+        let node = s2s::Node::new(&config, server.counters.clone(), clock);
+        let mut to_master = None;
+        if let Some(worker) = posts.first().and_then(|post| post.outside(WorkerId::DIRECTORY)) {
+            (server.links, to_master) = Links::start(&options.s2s, links, node, worker)?;
+        }
         for (((number, poll), sockets), post) in (0..).zip(polls).zip(bound.workers).zip(posts) {
             let id = WorkerId(number);
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(StartError::Random)?;
-            let counters = Arc::<Counters>::default();
-            server.counters.push(Arc::clone(&counters));
+            let counters = server.counters.get(usize::from(number)).map(Arc::clone).unwrap_or_default();
             let worker = Worker::new(id, Arc::clone(&config), seed).map_err(StartError::TokenKey)?;
-            let driver = Driver::new(worker, poll, clock, sockets, (&doors, &entrance), post, counters)
+            let mut driver = Driver::new(worker, poll, clock, sockets, (&doors, &entrance), post, counters)
                 .map_err(|source| StartError::System { what: "a worker's sockets", source })?;
+            if let Some(to_master) = to_master.take() {
+                driver.set_master(to_master);
+            }
             let (stop, grace) = (Arc::clone(&server.stop), options.stop_grace);
             let notice = ExitNotice { worker: id, exit: exit.clone() };
             let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
@@ -161,6 +174,18 @@ impl Server {
     #[must_use]
     pub fn address(&self, role: Role, transport: Transport) -> Option<SocketAddr> {
         self.addresses.iter().find(|bound| bound.serves(role, transport)).map(|bound| bound.address)
+    }
+
+    /// Every address where game servers of other processes call, with real ports.
+    #[must_use]
+    pub fn link_addresses(&self) -> &[SocketAddr] {
+        &self.link_addresses
+    }
+
+    /// Counters of the links with servers in other processes, if there can be any.
+    #[must_use]
+    pub fn link_counters(&self) -> Option<&Arc<LinkCounters>> {
+        self.links.as_ref().map(Links::counters)
     }
 
     /// The server's own certificate, if a listener has it.
@@ -213,6 +238,10 @@ impl Server {
 
     fn shut_down(&mut self) -> Result<(), RunError> {
         self.phase = Phase::Draining;
+        // First, so that no client is sent here any more.
+        if let Some(links) = &mut self.links {
+            links.stop();
+        }
         self.stop.store(true, Ordering::Release);
         for waker in &self.wakers {
             if let Err(error) = waker.wake() {

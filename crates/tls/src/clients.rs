@@ -72,13 +72,26 @@ impl Authorities {
         certificates.chain(self.0.revocations.iter().map(AsRef::as_ref))
     }
 
-    fn verifier(&self, required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let unusable = |detail: String| TlsError::Authorities { path: self.0.path.clone(), detail };
+    /// Their certificates, to check others against.
+    pub(crate) fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in &self.0.certificates {
-            roots.add(certificate.clone()).map_err(|error| unusable(error.to_string()))?;
+            roots.add(certificate.clone()).map_err(|error| self.unusable(&error))?;
         }
-        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), config::provider());
+        Ok(Arc::new(roots))
+    }
+
+    /// Their lists of revoked certificates.
+    pub(crate) fn revocations(&self) -> &[CertificateRevocationListDer<'static>] {
+        &self.0.revocations
+    }
+
+    pub(crate) fn unusable(&self, detail: &impl ToString) -> TlsError {
+        TlsError::Authorities { path: self.0.path.clone(), detail: detail.to_string() }
+    }
+
+    fn verifier(&self, required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let mut builder = WebPkiClientVerifier::builder_with_provider(self.roots()?, config::provider());
         if !self.0.revocations.is_empty() {
             // A list of one authority must not shut out the clients of another.
             builder = builder.with_crls(self.0.revocations.iter().cloned()).allow_unknown_revocation_status();
@@ -86,7 +99,7 @@ impl Authorities {
         if !required {
             builder = builder.allow_unauthenticated();
         }
-        builder.build().map_err(|error| unusable(error.to_string()))
+        builder.build().map_err(|error| self.unusable(&error))
     }
 }
 

@@ -91,6 +91,10 @@ fn watch(
         // After the watch began, so that no change is missed between both.
         store.reload_if_changed();
         tell_of_ends(store, &mut expiry, SystemTime::now(), renew);
+        // The notice of the stop may have been taken while it was waited for quiet.
+        if stop.load(Ordering::Acquire) {
+            return;
+        }
         match notices.recv_timeout(POLL) {
             Ok(()) if !stop.load(Ordering::Acquire) => wait_for_quiet(notices),
             Err(RecvTimeoutError::Timeout) => {}

@@ -26,8 +26,8 @@ const IMPURE: [&str; 9] = [
     "TcpStream",
     "TcpListener",
 ];
-const PURE_CRATES: [&str; 4] =
-    ["crates/wire/src/", "crates/transport/src/", "crates/realtime/src/", "crates/engine/src/"];
+const PURE_CRATES: [&str; 5] =
+    ["crates/wire/src/", "crates/transport/src/", "crates/realtime/src/", "crates/s2s/src/", "crates/engine/src/"];
 
 /// The documents that comments refer to by section.
 const PROTOCOL: [&str; 3] = ["operations.md", "serialization.md", "transports.md"];

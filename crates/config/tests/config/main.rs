@@ -7,6 +7,7 @@ mod common;
 mod corpus;
 mod hostile;
 mod reference;
+mod s2s;
 mod samples;
 mod texts;
 mod version_4;

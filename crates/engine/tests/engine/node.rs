@@ -403,6 +403,7 @@ impl Node {
         };
         match action {
             Action::Send(to, message) => self.mail.push_back((to, message)),
+            Action::TellMaster(..) => panic!("the Master is here"),
             Action::Flush(key) | Action::Close(key) => {
                 let at = find(&self.clients, key).unwrap_or_else(|| panic!("{action:?} of a socket that is closed"));
                 let client = &mut self.clients[at];

@@ -15,7 +15,7 @@ use lampyris_tls::{
     Authorities, CipherList, ClientCertificates, PasswordSource, ProtocolRange, Settings, TlsError, Warning,
 };
 
-use super::{bytes, or_never};
+use super::{bytes, or_never, s2s};
 
 /// The unit of the limits of unsent data.
 const BUFFER_BYTES: usize = 4096;
@@ -81,13 +81,10 @@ impl Context<'_> {
         let place = &written.place;
         let common = &written.common;
         let choice = || self.choice(common.override_application.as_deref(), common.default_application.as_deref());
-        let for_servers = || tracing::warn!("{place}: not opened: listeners for other servers are not served");
         let service = match &written.kind {
             ListenerKind::Udp => choice().map(Service::Udp),
-            ListenerKind::Tcp(_) if self.is_for_servers(written) => {
-                for_servers();
-                return Ok(None);
-            }
+            // Servers do not come to workers.
+            _ if s2s::for_servers(self.config, written).is_some() => return Ok(None),
             ListenerKind::Tcp(settings) => {
                 let policy = settings.policy_file.as_ref().map(|path| self.policy(path)).transpose()?;
                 choice().map(|choice| Service::Tcp { choice, policy })
@@ -102,10 +99,7 @@ impl Context<'_> {
                 let path = settings.policy_file.as_deref().unwrap_or_default();
                 Some(Service::Policy(self.policy(path)?))
             }
-            ListenerKind::TcpS2S(_) | ListenerKind::WebSocketS2S(_) => {
-                for_servers();
-                return Ok(None);
-            }
+            ListenerKind::TcpS2S(_) | ListenerKind::WebSocketS2S(_) => return Ok(None),
         };
         if service.is_none() {
             let names = self.applications.loaded.iter().map(|application| application.name.as_str());
@@ -113,12 +107,6 @@ impl Context<'_> {
             tracing::info!("{place}: not opened: it leads to no application that is loaded ({names})");
         }
         Ok(service)
-    }
-
-    /// The port at which a Master takes game servers, also where there is none: the files of all machines are the same.
-    fn is_for_servers(&self, written: &lampyris_config::Listener) -> bool {
-        let settings = self.config.master.as_ref().map(|master| master.settings.clone()).unwrap_or_default();
-        written.common.override_application.is_none() && written.port == settings.incoming_game_server_peer_port
     }
 
     /// Whether a proxy that ends TLS stands before a port.
@@ -252,7 +240,7 @@ fn clients(tls: &lampyris_config::Tls) -> Result<ClientCertificates, TlsError> {
 }
 
 /// The files and settings of a secure listener; every fault is told.
-fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<String>> {
+pub(super) fn tls_files(tls: &lampyris_config::Tls, label: &str) -> Result<TlsFiles, Vec<String>> {
     let settings = &tls.settings;
     let written = |version: TlsVersion| (version != TlsVersion::Any).then(|| version.show());
     let (min, max) = (written(settings.min_protocol_version), written(settings.max_protocol_version));

@@ -41,6 +41,7 @@ pub(super) fn master(config: &Config) -> MasterConfig {
             list_interval: settings.game_changes_publish_interval.get().max(INTERVAL_AT_LEAST),
             app_stats_interval: settings.app_stats_publish_interval.get().max(INTERVAL_AT_LEAST),
             lobby_stats_interval: settings.lobby_stats_publish_interval.get().max(INTERVAL_AT_LEAST),
+            lost_server: settings.gs_context_ttl.get(),
             ..defaults
         },
     }

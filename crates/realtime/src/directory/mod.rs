@@ -72,6 +72,8 @@ pub struct Settings {
     pub lobbies_in_stats: usize,
     /// How long a place is kept for a user on the way to the game server.
     pub reservation: Duration,
+    /// How long the rooms of a game server are kept whose link is down.
+    pub lost_server: Duration,
     /// Time between two updates of room lists.
     pub list_interval: Duration,
     /// Time between two broadcasts of the application's totals.
@@ -90,6 +92,7 @@ impl Default for Settings {
             rooms_per_update: 500,
             lobbies_in_stats: 1000,
             reservation: Duration::from_secs(15),
+            lost_server: Duration::from_secs(20),
             list_interval: Duration::from_secs(1),
             app_stats_interval: Duration::from_secs(5),
             lobby_stats_interval: Duration::from_secs(120),
@@ -114,6 +117,10 @@ pub struct Counters {
     pub reports_of_foreign_room: u64,
     /// Reports about a room or from a game server that the directory does not know.
     pub reports_of_unknown: u64,
+    /// Game servers whose link was down for too long.
+    pub servers_lost: u64,
+    /// Rooms that a game server did not have any more when its link came up again.
+    pub rooms_vanished: u64,
 }
 
 /// Totals of the application.
@@ -256,7 +263,8 @@ impl Directory {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
         let reservation = self.reservation_ends.front().map(|(at, ..)| *at);
-        [reservation, self.update_at, self.app_stats_at, self.lobby_stats_at].into_iter().flatten().min()
+        let lost = self.servers.values().filter_map(|server| server.lost_at).min();
+        [reservation, lost, self.update_at, self.app_stats_at, self.lobby_stats_at].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`.
@@ -266,6 +274,7 @@ impl Directory {
                 self.counters.reservations_expired += 1;
             }
         }
+        self.drop_lost_servers(now, effects);
         if self.update_at.take_if(|at| *at <= now).is_some() {
             self.update_lists(now, effects);
         }
@@ -327,6 +336,7 @@ impl Directory {
         self.room_ids.remove(&room.name);
         if let Some(server) = self.servers.get_mut(&room.server) {
             server.rooms.remove(&id);
+            server.unconfirmed.remove(&id);
         }
         for actor in room.actors() {
             self.users.left(&actor.user, id);

@@ -13,11 +13,28 @@ use crate::report::RoomReport;
 use crate::room::request::RoomFlags;
 
 impl Directory {
-    /// The link to a game server is up. Reports of the rooms that it has already come next. For a server that is known
-    /// and was not lost, only its offer changes.
+    /// The link to a game server is up. Reports of the rooms that it has already come next, then
+    /// [`Self::game_server_synced`]. For a server that is known and whose link was not down, only its offer changes.
     pub fn game_server_up(&mut self, id: GameServerId, offer: impl Into<GameServerOffer>) {
         let offer = offer.into();
-        self.servers.entry(id).and_modify(|server| server.offer = offer).or_insert_with(|| GameServer::new(offer));
+        let server = self.servers.entry(id).or_insert_with(|| GameServer::new(offer));
+        server.offer = offer;
+        if server.lost_at.take().is_some() {
+            server.unconfirmed = server.rooms.iter().copied().collect();
+        }
+    }
+
+    /// A game server has told of every room that it has. What is known of others from before its link was down is
+    /// forgotten.
+    pub fn game_server_synced(&mut self, now: Duration, id: GameServerId, effects: &mut Effects) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        for room in std::mem::take(&mut server.unconfirmed) {
+            // One that is only named waits for its creator, who may be on the way.
+            if self.rooms.get(&room).is_some_and(|room| room.is_created) {
+                self.counters.rooms_vanished += 1;
+                self.remove_room(now, room, effects);
+            }
+        }
     }
 
     /// A game server says how much it can take.
@@ -28,7 +45,30 @@ impl Directory {
         }
     }
 
-    /// The link to a game server is down: its rooms are gone from here.
+    /// The link to a game server is down. It gets no new rooms; those that it has are kept for a while, since it may
+    /// only have lost sight of us.
+    pub fn game_server_down(&mut self, now: Duration, id: GameServerId) {
+        if let Some(server) = self.servers.get_mut(&id) {
+            server.lost_at.get_or_insert(now + self.settings.lost_server);
+        }
+    }
+
+    pub(super) fn drop_lost_servers(&mut self, now: Duration, effects: &mut Effects) {
+        let is_lost = |server: &GameServer| server.lost_at.is_some_and(|at| at <= now);
+        let lost: Vec<_> = self.servers.iter().filter(|(_, server)| is_lost(server)).map(|(id, _)| *id).collect();
+        for id in lost {
+            self.counters.servers_lost += 1;
+            self.game_server_lost(now, id, effects);
+        }
+    }
+
+    /// Whether a game server is known, be its link up or down.
+    #[must_use]
+    pub fn knows_game_server(&self, id: GameServerId) -> bool {
+        self.servers.contains_key(&id)
+    }
+
+    /// A game server is gone, and its rooms with it.
     pub fn game_server_lost(&mut self, now: Duration, id: GameServerId, effects: &mut Effects) {
         let Some(server) = self.servers.remove(&id) else { return };
         for room in server.rooms {
@@ -111,6 +151,10 @@ impl Directory {
         properties: &Hashtable,
         effects: &mut Effects,
     ) {
+        if let Some(server) = self.rooms.get(&id).and_then(|room| self.servers.get_mut(&room.server)) {
+            server.unconfirmed.remove(&id);
+        }
+        self.forget_actors(now, id);
         let Some(room) = self.rooms.get_mut(&id) else { return };
         room.created(flags.contains(RoomFlags::CHECK_USER_ON_JOIN), properties);
         if !std::mem::replace(&mut room.is_created, true) {
@@ -122,6 +166,18 @@ impl Directory {
         }
         self.room_changed(now, id);
         self.release_held(now, id, effects);
+    }
+
+    /// A room that is told of anew comes with its actors.
+    fn forget_actors(&mut self, now: Duration, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let active_before = room.active();
+        room.excluded.clear();
+        room.expected.clear();
+        for user in room.forget_actors() {
+            self.user_left(id, Some(user));
+        }
+        self.players_changed(now, id, active_before);
     }
 
     fn room_changes(&mut self, now: Duration, id: RoomId, report: RoomReport, effects: &mut Effects) {

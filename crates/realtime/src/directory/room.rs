@@ -319,6 +319,12 @@ impl Room {
         Some(actor.user)
     }
 
+    /// All actors are gone; gives their users.
+    pub(super) fn forget_actors(&mut self) -> Vec<Arc<str>> {
+        let numbers: Vec<_> = self.actors.keys().copied().collect();
+        numbers.into_iter().filter_map(|number| self.actor_left(number)).collect()
+    }
+
     fn add_user(&mut self, user: Arc<str>) {
         *self.users.entry(user).or_default() += 1;
     }

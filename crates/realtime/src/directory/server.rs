@@ -1,13 +1,14 @@
 //! Game servers and the choice of one for a new room (operations.md 1.5, 5.5).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::room::RoomId;
 
-/// A game server, for as long as its link is up.
+/// A game server, until it is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GameServerId(pub u32);
 
@@ -98,15 +99,26 @@ pub(super) struct GameServer {
     pub(super) offer: GameServerOffer,
     pub(super) load: GameServerLoad,
     pub(super) rooms: BTreeSet<RoomId>,
+    /// Rooms from before its link was down that it has not told of again.
+    pub(super) unconfirmed: BTreeSet<RoomId>,
+    /// Its link is down; it is lost then.
+    pub(super) lost_at: Option<Duration>,
 }
 
 impl GameServer {
     pub(super) fn new(offer: GameServerOffer) -> Self {
-        Self { offer, load: GameServerLoad { percent: 0, in_rotation: true }, rooms: BTreeSet::new() }
+        Self {
+            offer,
+            load: GameServerLoad { percent: 0, in_rotation: true },
+            rooms: BTreeSet::new(),
+            unconfirmed: BTreeSet::new(),
+            lost_at: None,
+        }
     }
 
     fn takes(&self, transport: Transport) -> bool {
-        self.load.in_rotation && self.load.percent < FULL_PERCENT && self.offer.transports.contains(transport)
+        let is_ready = self.lost_at.is_none() && self.load.in_rotation && self.load.percent < FULL_PERCENT;
+        is_ready && self.offer.transports.contains(transport)
     }
 
     fn weight(&self) -> u32 {
@@ -181,12 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_are_full_drained_or_without_the_transport_are_left_out() {
+    fn servers_that_are_full_drained_unlinked_or_without_the_transport_are_left_out() {
         let mut drained = server(0, 0);
         drained.load.in_rotation = false;
+        let mut unlinked = server(0, 0);
+        unlinked.lost_at = Some(Duration::ZERO);
         let mut other = server(0, 0);
         other.offer.transports = [Transport::Wss].into_iter().collect();
-        assert_eq!(picks(vec![server(0, 100), drained, other]), [0, 0, 0]);
+        assert_eq!(picks(vec![server(0, 100), drained, unlinked, other]), [0, 0, 0, 0]);
     }
 
     #[test]

@@ -64,12 +64,7 @@ impl Room {
     ) -> Option<(Self, Seat)> {
         match Self::found(name, settings, joiner, &request) {
             Ok(mut room) => {
-                effects.report(RoomReport::Created {
-                    flags: room.flags,
-                    lobby_name: request.lobby_name.clone(),
-                    lobby_type: request.lobby_type.unwrap_or(0),
-                    properties: room.shown_in_lobby(&room.properties),
-                });
+                effects.report(room.created_report());
                 room.empty_since = Some(now);
                 let seat = room.admit(Entry::New(1), joiner, request, effects);
                 Some((room, seat))
@@ -119,6 +114,7 @@ impl Room {
         let room = Self {
             name,
             flags,
+            lobby: (request.lobby_name.clone(), request.lobby_type.unwrap_or(0)),
             known: Known::read(&properties),
             property_bytes: properties::table_bytes(&properties),
             properties,

@@ -107,6 +107,8 @@ pub struct Room {
     name: Arc<str>,
     settings: Arc<RoomSettings>,
     flags: RoomFlags,
+    /// Name and type of its lobby, as the creator said them.
+    lobby: (Option<Arc<str>>, u8),
     properties: Hashtable,
     known: Known,
     /// Size of all properties, the room's and the actors'.
@@ -180,6 +182,27 @@ impl Room {
     #[must_use]
     pub fn counters(&self) -> RoomCounters {
         self.counters
+    }
+
+    /// The room as a master server must know it that knows nothing of it yet.
+    #[must_use]
+    pub fn reports(&self) -> Vec<RoomReport> {
+        let mut reports = vec![self.created_report()];
+        reports.extend(self.excluded.iter().map(|user_id| RoomReport::Excluded { user_id: user_id.clone() }));
+        for actor in self.roster.actors() {
+            let (actor, user_id, is_active) = (actor.number, actor.user_id.clone(), actor.is_active());
+            reports.push(RoomReport::ActorJoined { actor, user_id: user_id.clone(), rejoined: true });
+            if !is_active {
+                reports.push(RoomReport::ActorInactive { actor, user_id });
+            }
+        }
+        reports
+    }
+
+    fn created_report(&self) -> RoomReport {
+        let (lobby_name, lobby_type) = self.lobby.clone();
+        let properties = self.shown_in_lobby(&self.properties);
+        RoomReport::Created { flags: self.flags, lobby_name, lobby_type, properties }
     }
 
     /// When [`Room::handle_timeout`] is due.

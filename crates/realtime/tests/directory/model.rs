@@ -319,9 +319,6 @@ impl Both {
             }
             Step::Created { name, max, map, check } => {
                 let name = room_name(*name);
-                if self.model.rooms.get(&name).is_some_and(|room| room.created) {
-                    return;
-                }
                 let mut properties = Hashtable::from([(255_u8, *max)]);
                 properties.insert("map", i32::from(*map));
                 let flags = RoomFlags::default().with(RoomFlags::CHECK_USER_ON_JOIN, *check);
@@ -332,6 +329,10 @@ impl Both {
                 let room = self.model.rooms.get_mut(&name).unwrap();
                 (room.created, room.max, room.map, room.check) = (true, *max, Some(*map), *check);
                 (room.open, room.visible) = (true, true);
+                // A room is told of with all that there is.
+                room.actors.clear();
+                room.excluded.clear();
+                room.expected.clear();
                 for (peer, expected) in std::mem::take(&mut room.held) {
                     self.model.admit(&name, peer, &expected, false);
                 }

@@ -1,8 +1,10 @@
 //! Create and join by name (operations.md 2.4.2).
 
+use std::time::Duration;
+
 use lampyris_realtime::codes::operation;
 use lampyris_realtime::directory::{
-    Directory, Effect, Effects, GameServerId, GameServerLoad, MasterPeer, Settings, Transport,
+    Directory, Effect, Effects, GameServerId, GameServerLoad, MasterPeer, Settings, Transport, Transports,
 };
 use lampyris_realtime::report::RoomReport;
 use lampyris_realtime::room::request::{JoinMode, JoinRequest, RoomFlags};
@@ -319,7 +321,7 @@ fn a_restarted_master_learns_its_rooms_from_the_game_servers() {
     let mut world = World::new();
     let mut fresh = Directory::new(Settings::default(), StdRng::seed_from_u64(1));
     std::mem::swap(&mut world.directory, &mut fresh);
-    world.server_up(GAME, lampyris_realtime::directory::Transports::all());
+    world.server_up(GAME, Transports::all());
     world.room("old", listing(2));
     world.actor_joined("old", 3, 8);
     let peers = world.peers(2);
@@ -332,7 +334,7 @@ fn a_restarted_master_learns_its_rooms_from_the_game_servers() {
 fn a_server_has_no_say_about_the_rooms_of_another() {
     let mut world = World::new();
     let other = GameServerId(2);
-    world.server_up(other, lampyris_realtime::directory::Transports::all());
+    world.server_up(other, Transports::all());
     world.room("room", listing(0));
     world.report_of(other, "room", RoomReport::Closed);
     world.report_of(other, "room", created(&lobby(""), listing(1)));
@@ -354,4 +356,49 @@ fn rooms_of_a_lost_server_are_gone() {
     assert_eq!(world.join(peer, &named("room")), Err(NOT_EXISTS));
     let totals = world.directory.totals();
     assert_eq!((totals.players, totals.rooms), (0, 0));
+}
+
+#[test]
+fn a_game_server_out_of_sight_keeps_its_rooms_for_a_while_and_gets_no_new_ones() {
+    let mut world = World::new();
+    let peers = world.peers(3);
+    world.room("old", listing(0));
+    world.directory.game_server_down(world.now, GAME);
+    assert_eq!(world.join(peers[0], &named("old")), Ok("old".into()));
+    assert_eq!(world.create(peers[1], &named("new")), Err(SERVER_FULL));
+    world.pass(Settings::default().lost_server - Duration::from_millis(1));
+    assert_eq!(world.directory.totals().rooms, 1);
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.directory.totals().rooms, 0);
+    assert_eq!(world.directory.counters().servers_lost, 1);
+    assert!(!world.directory.knows_game_server(GAME));
+    world.take();
+    assert_eq!(world.join(peers[2], &named("old")), Err(NOT_EXISTS));
+}
+
+#[test]
+fn a_game_server_that_comes_back_has_what_it_tells_and_nothing_else() {
+    let mut world = World::new();
+    let peer = world.peer(9);
+    for name in ["kept", "gone"] {
+        world.room(name, listing(0));
+        world.actor_joined(name, 1, 1);
+    }
+    world.actor_joined("kept", 2, 2);
+    // On its way to be made while the link is down.
+    assert!(world.create(peer, &named("named")).is_ok());
+    world.directory.game_server_down(world.now, GAME);
+    world.server_up(GAME, Transports::all());
+    assert_eq!(world.directory.totals().players, 3);
+    world.room("kept", listing(0));
+    world.actor_joined("kept", 3, 3);
+    world.directory.game_server_synced(world.now, GAME, &mut world.effects);
+    let totals = world.directory.totals();
+    assert_eq!((totals.rooms, totals.players), (1, 1));
+    assert_eq!(world.directory.counters().rooms_vanished, 1);
+    world.take();
+    world.room("named", listing(0));
+    assert_eq!(world.directory.totals().rooms, 2);
+    world.pass(Settings::default().lost_server * 2);
+    assert_eq!(world.directory.totals().rooms, 2, "it is not lost any more");
 }

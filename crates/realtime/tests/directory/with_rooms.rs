@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lampyris_realtime::codes::operation;
-use lampyris_realtime::room::request::{JoinMode, JoinRequest, Leave, SetProperties};
+use lampyris_realtime::room::request::{JoinMode, JoinRequest, Leave, SetProperties, Ttl};
 use lampyris_realtime::room::{Effect as RoomEffect, Effects as RoomEffects, Joiner, PeerKey, Room, RoomSettings};
 use lampyris_wire::{
     Hashtable, Limits, Message, MessageHead, OperationRequest, Parameters, Protocol, RawRequest, Value,
@@ -106,4 +106,43 @@ fn a_refused_creator_sets_the_name_free() {
     assert!(Room::create(world.now, "golden".into(), settings, &joiner(1), create, &mut effects).is_none());
     relay(&mut world, &mut effects);
     assert!(world.create(peers[1], &named("golden")).is_ok());
+}
+
+#[test]
+fn a_master_that_is_told_a_room_anew_knows_what_the_one_before_knew() {
+    let mut world = World::new();
+    let mut effects = RoomEffects::new();
+    let mut properties = Hashtable::from([("map", "desert")]);
+    properties.insert(255_u8, 4_u8);
+    properties.insert(246_u8, 60_000);
+    let create = JoinRequest {
+        operation: operation::CREATE_GAME,
+        game_properties: properties,
+        expected_users: vec![user(7)],
+        lobby_name: Some("arena".into()),
+        player_ttl: Ttl::from_millis(60_000).unwrap(),
+        ..named("golden")
+    };
+    let settings = Arc::new(RoomSettings::default());
+    let (mut room, _) = Room::create(world.now, "golden".into(), settings, &joiner(1), create, &mut effects).unwrap();
+    let second = room.join(world.now, &joiner(2), with_mode("golden", JoinMode::Default), &mut effects).unwrap();
+    room.peer_lost(world.now, second, &mut effects);
+    relay(&mut world, &mut effects);
+    let entry_of = |world: &mut World| {
+        let peer = world.peer(1000);
+        rooms_in(&event_to(peer, &world.join_lobby(peer, &lobby("arena"))[1]))
+    };
+    let (entries, totals) = (entry_of(&mut world), world.directory.totals());
+    assert_eq!((totals.players, room.inactive().count()), (1, 1));
+
+    let mut fresh = World::new();
+    for report in room.reports() {
+        fresh.report("golden", report);
+    }
+    assert_eq!((entry_of(&mut fresh), fresh.directory.totals()), (entries.clone(), totals));
+    // Once more changes nothing.
+    for report in room.reports() {
+        fresh.report("golden", report);
+    }
+    assert_eq!((entry_of(&mut fresh), fresh.directory.totals()), (entries, totals));
 }

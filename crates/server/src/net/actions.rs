@@ -40,6 +40,11 @@ impl Driver {
                 Action::Send(to, message) => {
                     self.post.send(to, Letter::Message(Box::new(message)), &self.counters);
                 }
+                Action::TellMaster(link, news) => {
+                    if let Some(master) = &self.master {
+                        master.tell(link, news);
+                    }
+                }
             }
         }
     }

@@ -24,6 +24,7 @@ use super::handshakes::{Deadlines, Entrance};
 use super::post::{Letter, Post, RETRY};
 use super::stream::{Buffers, Phase, Progress, Stream, StreamKey};
 use crate::Counters;
+use crate::s2s::ToMaster;
 
 /// Events taken by one wait.
 const EVENTS: usize = 1024;
@@ -60,6 +61,8 @@ pub(crate) struct Driver {
     batch: Batch,
     pub(super) outbox: Outbox,
     pub(super) counters: Arc<Counters>,
+    /// The Master in another process; worker 0 only.
+    pub(super) master: Option<ToMaster>,
 }
 
 impl Driver {
@@ -103,7 +106,13 @@ impl Driver {
             batch: Batch::new(),
             outbox: Outbox::default(),
             counters,
+            master: None,
         })
+    }
+
+    /// Gives worker 0 a way to the Master in another process.
+    pub(crate) fn set_master(&mut self, master: ToMaster) {
+        self.master = Some(master);
     }
 
     /// Serves until `stop`, then says goodbye to everyone. The node gives clients `grace` to close by themselves.
@@ -151,6 +160,7 @@ impl Driver {
             self.worker.handle_timeout(now);
         }
         self.act(now);
+        self.counters.connections.set(self.worker.connection_count());
         Ok(())
     }
 

@@ -40,6 +40,29 @@ pub(crate) struct Post<T> {
     outboxes: Vec<Outbox<T>>,
 }
 
+/// The way of another thread to a worker.
+pub(crate) struct Outside<T> {
+    sender: SyncSender<T>,
+    waker: Arc<Waker>,
+}
+
+impl<T> Outside<T> {
+    /// Puts a letter in the worker's inbox, or gives it back if there is no room for it.
+    pub(crate) fn send(&self, letter: T) -> Result<(), T> {
+        match self.sender.try_send(letter) {
+            Ok(()) => {
+                if let Err(error) = self.waker.wake() {
+                    tracing::warn!(%error, "cannot wake a worker");
+                }
+                Ok(())
+            }
+            Err(TrySendError::Full(letter)) => Err(letter),
+            // The worker has stopped, and so will the other thread.
+            Err(TrySendError::Disconnected(_)) => Ok(()),
+        }
+    }
+}
+
 struct Outbox<T> {
     sender: SyncSender<T>,
     waker: Arc<Waker>,
@@ -98,6 +121,12 @@ impl<T> Post<T> {
         };
         let posts = inboxes.into_iter().map(|inbox| Self { inbox, outboxes: outboxes().collect() }).collect();
         (posts, mailbox)
+    }
+
+    /// A way of another thread to a worker.
+    pub(crate) fn outside(&self, to: WorkerId) -> Option<Outside<T>> {
+        let outbox = self.outboxes.get(usize::from(to.0))?;
+        Some(Outside { sender: outbox.sender.clone(), waker: Arc::clone(&outbox.waker) })
     }
 
     pub(crate) fn receive(&self) -> Option<T> {

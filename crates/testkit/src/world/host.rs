@@ -8,7 +8,7 @@ use lampyris_client::{Action, Client, CloseCause, Config, ServerAddress};
 use lampyris_engine::{ListenerId, Transport};
 use rand::RngExt as _;
 
-use super::{Happening, HostId, Place, Stream, World, engine_transport};
+use super::{Door, Happening, HostId, Place, Stream, World, engine_transport};
 use crate::{DatagramPath, StreamPath};
 
 /// The first port that a host connects from.
@@ -31,7 +31,7 @@ pub(super) struct Host {
 
 #[derive(Clone, Copy, Debug)]
 enum Socket {
-    Udp { local: SocketAddr, listener: ListenerId },
+    Udp { local: SocketAddr, door: Door },
     Stream { stream: usize, open: bool },
 }
 
@@ -96,7 +96,7 @@ impl World {
     /// Sends bytes as if the client had sent them.
     pub fn inject(&mut self, host: HostId, bytes: &[u8]) {
         match self.host(host).socket {
-            Some(Socket::Udp { local, listener }) => self.send_datagram(local, listener, bytes),
+            Some(Socket::Udp { local, door }) => self.send_datagram(local, door, bytes),
             Some(Socket::Stream { stream, .. }) => self.send_bytes(stream, bytes),
             None => {}
         }
@@ -151,10 +151,10 @@ impl World {
     fn write(&mut self, id: HostId) {
         let now = self.now;
         match self.host(id).socket {
-            Some(Socket::Udp { local, listener }) => {
+            Some(Socket::Udp { local, door }) => {
                 let mut bytes = Vec::new();
                 while self.host_mut(id).client.poll_datagram(now, &mut bytes) {
-                    self.send_datagram(local, listener, &bytes);
+                    self.send_datagram(local, door, &bytes);
                     bytes.clear();
                 }
             }
@@ -168,14 +168,14 @@ impl World {
         }
     }
 
-    fn send_datagram(&mut self, from: SocketAddr, listener: ListenerId, bytes: &[u8]) {
+    fn send_datagram(&mut self, from: SocketAddr, door: Door, bytes: &[u8]) {
         if self.ports.get(&from).is_none_or(|id| self.host(*id).cut) {
             return;
         }
         let mut arrivals = Vec::new();
         DatagramPath::send(&self.conditions, &mut self.rng, self.now, bytes, |at, bytes| arrivals.push((at, bytes)));
         for (at, bytes) in arrivals {
-            self.schedule(at, Happening::DatagramToNode { listener, from, bytes });
+            self.schedule(at, Happening::DatagramToNode { door, from, bytes });
         }
     }
 
@@ -208,21 +208,25 @@ impl World {
         let now = self.now;
         let transport = engine_transport(address.transport);
         let wanted = |l: &lampyris_engine::ListenerConfig| l.port == address.port && l.transport() == Some(transport);
-        let Some(listener) = self.config.listeners.iter().position(wanted).map(ListenerId) else {
+        let found = self.nodes.iter().enumerate().find_map(|(node, of)| {
+            let listener = of.config.listeners.iter().position(wanted).map(ListenerId)?;
+            Some(Door { node, listener })
+        });
+        let Some(door) = found else {
             return self.host_mut(id).client.ended(now, CloseCause::Lost("connection refused".into()));
         };
         let local = self.new_local(id);
         if transport == Transport::Udp {
             self.ports.insert(local, id);
             let host = self.host_mut(id);
-            host.socket = Some(Socket::Udp { local, listener });
+            host.socket = Some(Socket::Udp { local, door });
             host.client.opened(now);
             return;
         }
         let stream = self.streams.len();
         self.streams.push(Stream {
             host: id,
-            listener,
+            door,
             remote: local,
             place: Place::Coming,
             up: StreamPath::default(),

@@ -1,6 +1,7 @@
 //! The workers of a node and clients in one thread, under virtual time.
 
 mod host;
+mod links;
 mod node;
 
 use std::cmp::Reverse;
@@ -11,10 +12,11 @@ use std::time::Duration;
 
 use lampyris_client::{Client, Event, State};
 use lampyris_engine::{
-    Addresses, Applications, Config, ConnectionKey, Endpoint, GameConfig, Host, HostName, Limits, ListenerConfig,
-    ListenerId, MasterConfig, Moved, NameServerConfig, Region, Role, Stats, Transport, UdpConfig, Worker, WorkerId,
-    WorkerMessage,
+    Addresses, Application, Applications, Config, ConnectionKey, Endpoint, GameConfig, Host, HostName, Limits,
+    ListenerConfig, ListenerId, MasterConfig, Moved, NameServerConfig, Region, Role, Stats, Transport, UdpConfig,
+    Worker, WorkerId, WorkerMessage,
 };
+use lampyris_s2s::Registry;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -25,6 +27,8 @@ const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 /// What the listeners' ports begin with; one for each role and transport.
 const FIRST_PORT: u16 = 5_000;
+/// Ports of each further node lie so far behind.
+const PORTS_PER_NODE: u16 = 100;
 
 /// Most steps without time passing; beyond, somebody's deadline does not move.
 const MAX_STEPS_AT_ONCE: usize = 200_000;
@@ -38,11 +42,13 @@ pub struct WorldConfig {
     pub conditions: Conditions,
     /// Limits of the node.
     pub limits: Limits,
+    /// Game servers in nodes of their own; with none the first node plays all roles.
+    pub game_servers: usize,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
-        Self { workers: 1, conditions: Conditions::GOOD, limits: Limits::default() }
+        Self { workers: 1, conditions: Conditions::GOOD, limits: Limits::default(), game_servers: 0 }
     }
 }
 
@@ -67,16 +73,45 @@ pub struct World {
     now: Duration,
     rng: StdRng,
     conditions: Conditions,
-    config: Arc<Config>,
-    workers: Vec<Seat>,
+    nodes: Vec<Node>,
+    links: Vec<links::Link>,
+    registry: Registry,
+    link_config: Arc<lampyris_s2s::Config>,
     hosts: Vec<host::Host>,
     ports: HashMap<SocketAddr, HostId>,
     streams: Vec<Stream>,
-    by_connection: HashMap<(WorkerId, ConnectionKey), usize>,
+    by_connection: HashMap<(SeatId, ConnectionKey), usize>,
     queue: BinaryHeap<Reverse<Entry>>,
     entries: u64,
     steps_at_once: usize,
     moves: usize,
+}
+
+/// What all nodes share.
+struct Secrets {
+    token: [u8; 32],
+    udp: [u8; 32],
+}
+
+/// A node: what it was told, and its workers.
+#[derive(Debug)]
+struct Node {
+    config: Arc<Config>,
+    seats: Vec<Seat>,
+}
+
+/// A worker of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SeatId {
+    node: usize,
+    worker: WorkerId,
+}
+
+/// A listener of a node.
+#[derive(Clone, Copy, Debug)]
+struct Door {
+    node: usize,
+    listener: ListenerId,
 }
 
 /// A worker, when it is to be woken, and when the last message to it arrives.
@@ -91,7 +126,7 @@ struct Seat {
 #[derive(Debug)]
 struct Stream {
     host: HostId,
-    listener: ListenerId,
+    door: Door,
     remote: SocketAddr,
     place: Place,
     up: StreamPath,
@@ -103,7 +138,7 @@ struct Stream {
 enum Place {
     /// On its way to be accepted.
     Coming,
-    At(WorkerId, ConnectionKey),
+    At(SeatId, ConnectionKey),
     /// On its way to another worker; what arrives is held.
     Moving(Vec<Vec<u8>>, bool),
     Gone,
@@ -112,10 +147,13 @@ enum Place {
 /// Something that is going to happen.
 #[derive(Debug)]
 enum Happening {
-    WorkerWakes(WorkerId),
+    WorkerWakes(SeatId),
     HostWakes(HostId),
-    Letter(WorkerId, Letter),
-    DatagramToNode { listener: ListenerId, from: SocketAddr, bytes: Vec<u8> },
+    Letter(SeatId, Letter),
+    LinkCalls(usize),
+    LinkWakes(usize),
+    LinkBytes { link: usize, call: u64, to: links::Side, bytes: Vec<u8> },
+    DatagramToNode { door: Door, from: SocketAddr, bytes: Vec<u8> },
     DatagramToHost { to: SocketAddr, bytes: Vec<u8> },
     Accept(usize),
     Accepted(usize),
@@ -168,46 +206,15 @@ impl World {
     #[expect(clippy::expect_used, reason = "without a key there is nothing to test")]
     pub fn new(seed: u64, world: WorldConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let listeners = Role::ALL
-            .into_iter()
-            .flat_map(|role| TRANSPORTS.map(|transport| (role, transport)))
-            .zip(FIRST_PORT..)
-            .map(|((role, transport), port)| ListenerConfig::of_role(role, transport, port))
-            .collect();
-        let host = Host::AsReached { public_ip: Some(SERVER), public_host: HostName::Fixed("node.example".into()) };
-        let mut config = Config {
-            workers: world.workers,
-            listeners,
-            applications: Applications::default(),
-            addresses: Addresses::default(),
-            name_server: NameServerConfig::default(),
-            master: MasterConfig::default(),
-            game: GameConfig::default(),
-            token_secret: rng.random(),
-            clock_started_at_unix: Duration::from_secs(1_700_000_000),
-            udp_secret: rng.random(),
-            udp: UdpConfig::SERVER,
-            assets: HashMap::new(),
-            challenges: None,
-            limits: world.limits,
-        };
-        let endpoint = |role| Endpoint { host: host.clone(), ports: config.ports(role), ..Endpoint::default() };
-        let region = Region { code: None, master: endpoint(Role::Master) };
-        config.addresses = Addresses { regions: vec![region], game: endpoint(Role::Game) };
-        let config = Arc::new(config);
-        let workers = (0..world.workers)
-            .map(|id| {
-                let worker = Worker::new(WorkerId(id), Arc::clone(&config), rng.random()).expect("a key for tokens");
-                Seat { worker, armed: None, letters: vec![Duration::ZERO; usize::from(world.workers)] }
-            })
-            .collect();
+        let secrets = Secrets { token: rng.random(), udp: rng.random() };
         let mut new = Self {
             seed,
             now: Duration::from_secs(1),
-            rng,
-            conditions: world.conditions,
-            config,
-            workers,
+            conditions: world.conditions.clone(),
+            nodes: Vec::new(),
+            links: Vec::new(),
+            registry: Registry::default(),
+            link_config: links::config(&secrets.token),
             hosts: Vec::new(),
             ports: HashMap::new(),
             streams: Vec::new(),
@@ -216,11 +223,58 @@ impl World {
             entries: 0,
             steps_at_once: 0,
             moves: 0,
+            rng,
         };
-        for id in 0..world.workers {
-            new.settle_worker(WorkerId(id));
+        let first: &[Role] = if world.game_servers == 0 { &Role::ALL } else { &[Role::NameServer, Role::Master] };
+        new.add_node(first, &world, &secrets);
+        for _ in 0..world.game_servers {
+            new.add_node(&[Role::Game], &world, &secrets);
+            new.add_link();
         }
         new
+    }
+
+    #[expect(clippy::expect_used, reason = "without a key there is nothing to test")]
+    fn add_node(&mut self, roles: &[Role], world: &WorldConfig, secrets: &Secrets) {
+        let node = self.nodes.len();
+        let first_port = FIRST_PORT + PORTS_PER_NODE * u16::try_from(node).unwrap_or_default();
+        let listeners = roles
+            .iter()
+            .flat_map(|role| TRANSPORTS.map(|transport| (*role, transport)))
+            .zip(first_port..)
+            .map(|((role, transport), port)| ListenerConfig::of_role(role, transport, port))
+            .collect();
+        let host = Host::AsReached { public_ip: Some(SERVER), public_host: HostName::Fixed("node.example".into()) };
+        let application = |role: &Role| Application { name: role.name().to_owned(), role: *role };
+        let mut config = Config {
+            workers: world.workers,
+            listeners,
+            applications: Applications { loaded: roles.iter().map(application).collect(), default: None },
+            addresses: Addresses::default(),
+            name_server: NameServerConfig::default(),
+            master: MasterConfig::default(),
+            game: GameConfig::default(),
+            token_secret: secrets.token,
+            clock_started_at_unix: Duration::from_secs(1_700_000_000),
+            udp_secret: secrets.udp,
+            udp: UdpConfig::SERVER,
+            assets: HashMap::new(),
+            challenges: None,
+            limits: world.limits.clone(),
+        };
+        let endpoint = |role| Endpoint { host: host.clone(), ports: config.ports(role), ..Endpoint::default() };
+        let region = Region { code: None, master: endpoint(Role::Master) };
+        config.addresses = Addresses { regions: vec![region], game: endpoint(Role::Game) };
+        let config = Arc::new(config);
+        let seats = (0..world.workers).map(|id| {
+            let worker = Worker::new(WorkerId(id), Arc::clone(&config), self.rng.random()).expect("a key for tokens");
+            Seat { worker, armed: None, letters: vec![Duration::ZERO; usize::from(world.workers)] }
+        });
+        let seats = seats.collect();
+        self.nodes.push(Node { config, seats });
+        for worker in (0..world.workers).map(WorkerId) {
+            self.settle_worker(SeatId { node, worker });
+        }
     }
 
     /// The seed.
@@ -248,9 +302,15 @@ impl World {
     /// The address of a role as clients are told it.
     #[must_use]
     pub fn address(&self, role: Role, transport: lampyris_client::Transport) -> lampyris_client::ServerAddress {
-        let listener = self.config.listener(role, engine_transport(transport));
+        let transport_there = engine_transport(transport);
+        let listener = self.nodes.iter().find_map(|node| node.config.listener(role, transport_there));
         let host = if transport.is_websocket() { "node.example".to_owned() } else { SERVER.to_string() };
         lampyris_client::ServerAddress::new(transport, host, listener.map_or(0, |listener| listener.port))
+    }
+
+    fn port_of(&self, door: Door) -> u16 {
+        let listener = self.nodes.get(door.node).and_then(|node| node.config.listeners.get(door.listener.0));
+        listener.map_or(0, |listener| listener.port)
     }
 
     /// Streams that moved from worker to worker.
@@ -262,12 +322,12 @@ impl World {
     /// Open connections of the node.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        self.workers.iter().map(|seat| seat.worker.connection_count()).sum()
+        self.nodes.iter().flat_map(|node| &node.seats).map(|seat| seat.worker.connection_count()).sum()
     }
 
     /// Counters of each worker.
     pub fn stats(&self) -> impl Iterator<Item = Stats> {
-        self.workers.iter().map(|seat| seat.worker.stats())
+        self.nodes.iter().flat_map(|node| &node.seats).map(|seat| seat.worker.stats())
     }
 
     /// A client.
@@ -333,7 +393,10 @@ impl World {
             Happening::WorkerWakes(id) => self.worker_wakes(id),
             Happening::HostWakes(id) => self.host_wakes(id),
             Happening::Letter(to, letter) => self.take_letter(to, letter),
-            Happening::DatagramToNode { listener, from, bytes } => self.datagram_to_node(listener, from, bytes),
+            Happening::LinkCalls(link) => self.link_calls(link),
+            Happening::LinkWakes(link) => self.link_wakes(link),
+            Happening::LinkBytes { link, call, to, bytes } => self.link_bytes(link, call, to, &bytes),
+            Happening::DatagramToNode { door, from, bytes } => self.datagram_to_node(door, from, bytes),
             Happening::DatagramToHost { to, bytes } => self.datagram_to_host(to, bytes),
             Happening::Accept(stream) => self.accept(stream),
             Happening::Accepted(stream) => self.accepted(stream),

@@ -4,22 +4,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lampyris_client::CloseCause;
-use lampyris_engine::{Action, ConnectionKey, ListenerId, WorkerId};
+use lampyris_engine::{Action, ConnectionKey, WorkerId};
 use rand::RngExt as _;
 
-use super::{Happening, Letter, Place, SERVER, Seat, World};
+use super::{Door, Happening, Letter, Place, SERVER, Seat, SeatId, World};
 use crate::DatagramPath;
 
 /// Longest time that a message between workers takes.
 const LETTER_TIME: Duration = Duration::from_micros(200);
 
 impl World {
-    #[expect(clippy::indexing_slicing, reason = "worker ids are made from 0 to the number of workers")]
-    fn seat(&mut self, id: WorkerId) -> &mut Seat {
-        &mut self.workers[usize::from(id.0)]
+    #[expect(clippy::indexing_slicing, reason = "ids are made from 0 to the number of nodes and workers")]
+    pub(super) fn seat(&mut self, id: SeatId) -> &mut Seat {
+        &mut self.nodes[id.node].seats[usize::from(id.worker.0)]
     }
 
-    pub(super) fn worker_wakes(&mut self, id: WorkerId) {
+    pub(super) fn worker_wakes(&mut self, id: SeatId) {
         let now = self.now;
         let seat = self.seat(id);
         seat.armed = None;
@@ -30,7 +30,7 @@ impl World {
     }
 
     /// The end of a worker's turn.
-    pub(super) fn settle_worker(&mut self, id: WorkerId) {
+    pub(super) fn settle_worker(&mut self, id: SeatId) {
         let now = self.now;
         loop {
             while let Some(action) = self.seat(id).worker.poll_action() {
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    fn act(&mut self, id: WorkerId, action: Action) {
+    fn act(&mut self, id: SeatId, action: Action) {
         match action {
             Action::Flush(key) => self.flush(id, key),
             Action::Close(key) => {
@@ -75,10 +75,11 @@ impl World {
                 }
             }
             Action::Send(to, message) => self.post(id, to, Letter::Message(Box::new(message))),
+            Action::TellMaster(link, news) => self.tell_master(id.node, link, &news),
         }
     }
 
-    fn flush(&mut self, id: WorkerId, key: ConnectionKey) {
+    fn flush(&mut self, id: SeatId, key: ConnectionKey) {
         let Some(&stream) = self.by_connection.get(&(id, key)) else { return };
         let worker = &mut self.seat(id).worker;
         let bytes = worker.output(key).to_vec();
@@ -98,16 +99,17 @@ impl World {
     }
 
     /// Messages between two workers take a while and stay in order.
-    fn post(&mut self, from: WorkerId, to: WorkerId, letter: Letter) {
+    fn post(&mut self, from: SeatId, to: WorkerId, letter: Letter) {
+        let to = SeatId { worker: to, ..from };
         let mut at = self.now + LETTER_TIME.mul_f64(self.rng.random());
-        if let Some(last) = self.seat(to).letters.get_mut(usize::from(from.0)) {
+        if let Some(last) = self.seat(to).letters.get_mut(usize::from(from.worker.0)) {
             at = at.max(*last);
             *last = at;
         }
         self.schedule(at, Happening::Letter(to, letter));
     }
 
-    pub(super) fn take_letter(&mut self, to: WorkerId, letter: Letter) {
+    pub(super) fn take_letter(&mut self, to: SeatId, letter: Letter) {
         let now = self.now;
         match letter {
             Letter::Message(message) => self.seat(to).worker.handle_message(now, *message),
@@ -133,7 +135,7 @@ impl World {
     }
 
     /// Gives whether there was one.
-    fn send_datagrams(&mut self, id: WorkerId) -> bool {
+    fn send_datagrams(&mut self, id: SeatId) -> bool {
         let now = self.now;
         let mut any = false;
         let mut bytes = Vec::new();
@@ -150,25 +152,26 @@ impl World {
     }
 
     /// The kernel leads datagrams of one address to one worker.
-    pub(super) fn datagram_to_node(&mut self, listener: ListenerId, from: SocketAddr, mut bytes: Vec<u8>) {
-        let id = self.worker_for(from);
+    pub(super) fn datagram_to_node(&mut self, door: Door, from: SocketAddr, mut bytes: Vec<u8>) {
+        let id = self.worker_for(door, from);
         let now = self.now;
-        self.seat(id).worker.receive_datagram(now, listener, Some(SERVER), from, &mut bytes);
+        self.seat(id).worker.receive_datagram(now, door.listener, Some(SERVER), from, &mut bytes);
         self.settle_worker(id);
     }
 
-    fn worker_for(&self, from: SocketAddr) -> WorkerId {
-        WorkerId(from.port() % self.config.workers)
+    fn worker_for(&self, door: Door, from: SocketAddr) -> SeatId {
+        let workers = self.nodes.get(door.node).map_or(1, |node| node.config.workers);
+        SeatId { node: door.node, worker: WorkerId(from.port() % workers) }
     }
 
     pub(super) fn accept(&mut self, stream: usize) {
         let now = self.now;
-        let Some((listener, remote)) = self.streams.get(stream).map(|stream| (stream.listener, stream.remote)) else {
+        let Some((door, remote)) = self.streams.get(stream).map(|stream| (stream.door, stream.remote)) else {
             return;
         };
-        let port = self.config.listeners.get(listener.0).map_or(0, |listener| listener.port);
-        let id = self.worker_for(remote);
-        match self.seat(id).worker.open_stream(now, listener, SocketAddr::new(SERVER, port), remote) {
+        let port = self.port_of(door);
+        let id = self.worker_for(door, remote);
+        match self.seat(id).worker.open_stream(now, door.listener, SocketAddr::new(SERVER, port), remote) {
             Some(key) => {
                 self.by_connection.insert((id, key), stream);
                 self.set_place(stream, Place::At(id, key));
