@@ -85,9 +85,6 @@ impl Server {
             ("tls_sni_misses", self.store.sni_misses()),
         ];
         counted.extend(of_tls.map(|(name, count)| (name.to_owned(), count)));
-        if let Some(tries) = &self.authority_tries {
-            counted.insert("acme_failures_since_success".to_owned(), tries.borrow().failures.into());
-        }
         counted
     }
 }

@@ -19,7 +19,7 @@ use lampyris_engine::{Config, ListenerConfig, ListenerId, Role, Transport, Worke
 use lampyris_tls::{Certificate, Store, Watch};
 use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::acme::Authority;
 use crate::control::Operator;
@@ -59,7 +59,6 @@ pub struct Server {
     authority: Option<Authority>,
     link_addresses: Vec<SocketAddr>,
     links: Option<Links>,
-    pub(crate) authority_tries: Option<watch::Receiver<lampyris_acme::Status>>,
     pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
@@ -124,7 +123,6 @@ impl Server {
             certificate: secure.own,
             store: secure.store,
             _watch: watch,
-            authority_tries: authority.as_ref().map(Authority::watch),
             authority,
             link_addresses: links.iter().flat_map(s2s::Bound::addresses).collect(),
             links: None,
