@@ -12,7 +12,7 @@ use lampyris_tls::{
 use rustls::server::ResolvesServerCert;
 
 use crate::net::bind::BoundAddress;
-use crate::{Addresses, HostName, Listener, Options, StartError, Tls, TlsFiles, host};
+use crate::{Addresses, HostName, Listener, Options, StartError, Tls, host};
 
 /// What the secure listeners have.
 #[derive(Debug)]
