@@ -203,7 +203,6 @@ impl World {
     /// # Panics
     /// The cryptographic library makes no key.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "without a key there is nothing to test")]
     pub fn new(seed: u64, world: WorldConfig) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let secrets = Secrets { token: rng.random(), udp: rng.random() };
