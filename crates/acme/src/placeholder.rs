@@ -51,7 +51,7 @@ pub fn ensure_certificate(path: &Path, names: &[String], now: SystemTime) -> Res
     tracing::warn!(
         path = %path.display(),
         "there is no certificate yet: until the authority has issued one, no client will trust this server's secure \
-         listeners; `lampyris doctor` tells how far it is"
+         listeners; `lampyris doctor` tells why if it takes long"
     );
     Ok(true)
 }

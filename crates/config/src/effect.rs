@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::{
         Authentication, CustomAuth, GameServerSettings, HttpSettings, InstanceSettings, ListenerSettings,
-        MasterSettings, NameServerSettings, RouteSettings, TcpSettings, WebRpc,
+        LoadBalancerSettings, MasterSettings, NameServerSettings, RouteSettings, TcpSettings, WebRpc,
     };
 
     #[test]
@@ -108,6 +108,7 @@ mod tests {
             ("Game", [GameServerSettings::keys(), Authentication::keys(), WebRpc::keys()].concat()),
             ("TCPS2SListener", [ListenerSettings::keys(), TcpSettings::keys()].concat()),
             ("WebSocketS2SListener", [ListenerSettings::keys(), HttpSettings::keys()].concat()),
+            ("LoadBalancer", LoadBalancerSettings::keys()),
         ];
         for (of, key, _) in NOT_IN_EFFECT.iter().filter(|(_, key, _)| !key.is_empty()) {
             let of_same = known.iter().filter(|(name, _)| name == of).flat_map(|(_, keys)| keys);

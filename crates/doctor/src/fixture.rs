@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use lampyris_client::Transport;
 use lampyris_config::{Environment, LoadOptions, Loaded, load, read_file};
 use lampyris_server::HandshakeFailure;
-use lampyris_server::control::{Line, Status};
+use lampyris_server::control::{Line, Renewal, Status};
 use lampyris_tls::inspect::Anchors;
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -299,6 +299,12 @@ impl Fixture {
 
     pub(crate) fn failed_with(mut self, reason: HandshakeFailure, count: u64) -> Self {
         self.status.as_mut().unwrap().set_handshake_failures(reason, count);
+        self
+    }
+
+    pub(crate) fn renewal_fails(mut self, reason: &str) -> Self {
+        let renewal = Renewal { failures: 2, last_error: Some(reason.to_owned()), next_try_unix_seconds: None };
+        self.status.as_mut().unwrap().renewal = Some(renewal);
         self
     }
 

@@ -14,7 +14,7 @@ use rand::RngExt as _;
 use crate::address::Reached;
 use crate::connection::{Deadline, ReplyMode};
 use crate::session::Session;
-use crate::{ConnectionKey, Role, Worker};
+use crate::{ConnectionKey, Line, Role, Worker};
 
 /// Internal operations, below the application.
 const INIT_ENCRYPTION: u8 = 0;
@@ -42,7 +42,11 @@ impl Worker {
                 Incoming::Message { channel, delivery, body } => {
                     self.message(now, key, channel, delivery, body.bytes(input));
                 }
-                Incoming::Http(request) => self.http(now, key, &request),
+                Incoming::Http(request) => {
+                    // It has one answer and then ends: there is nothing to count it for.
+                    self.believe_proxy(key, &request);
+                    self.http(now, key, &request);
+                }
                 Incoming::Closed(cause) => self.closed(now, key, cause),
             }
         }
@@ -64,7 +68,7 @@ impl Worker {
         let choice = config.listeners.get(connection.listener.0).and_then(|listener| connection.choice(listener));
         let Some(role) = choice.and_then(|choice| config.applications.choose(choice, &init.application)) else {
             let application: String = init.application.chars().filter(|c| !c.is_control()).take(64).collect();
-            if let Some(held_back) = line {
+            if let Some(Line { held_back }) = line {
                 let client = connection.remote;
                 tracing::info!(%client, %application, held_back, "no such application is loaded here");
             }
@@ -81,7 +85,7 @@ impl Worker {
             Role::Master => Session::Master(Box::default()),
             Role::Game => Session::Game(Box::default()),
         };
-        if let Some(held_back) = line {
+        if let Some(Line { held_back }) = line {
             tracing::info!(
                 role = role.name(),
                 transport = connection.transport.name(),

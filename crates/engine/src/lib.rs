@@ -56,7 +56,7 @@ pub use lampyris_realtime::room::request::RoomFlags;
 pub use lampyris_realtime::token::{SealError, secret_of_keys};
 pub use lampyris_transport::udp::Config as UdpConfig;
 pub use lampyris_transport::ws::{Pattern, Route as Path};
-pub use log_rate::LogRate;
+pub use log_rate::{Line, LogRate};
 pub use message::{Moved, WorkerId, WorkerMessage};
 pub use proxies::Proxies;
 pub use reconfigure::Changeable;

@@ -1,5 +1,6 @@
 //! A limit for log lines that strangers can cause.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +17,13 @@ pub struct LogRate {
     held_back: AtomicU64,
 }
 
+/// A line that may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How many of its kind were held back since the last one.
+    pub held_back: Option<NonZeroU64>,
+}
+
 impl LogRate {
     /// At most `lines` in each `period`, which begins with its first line.
     #[must_use]
@@ -23,8 +31,8 @@ impl LogRate {
         Self { lines: lines as u64, period, window: AtomicU64::new(0), held_back: AtomicU64::new(0) }
     }
 
-    /// Whether a line may be written now; if so, how many were held back since the last one.
-    pub fn admit(&self, now: Duration) -> Option<u64> {
+    /// A line, if one may be written now.
+    pub fn admit(&self, now: Duration) -> Option<Line> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX >> COUNT_BITS);
         let (now, period) = (millis(now), millis(self.period));
         let count = |window: u64| {
@@ -38,7 +46,7 @@ impl LogRate {
             }
         };
         match self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count) {
-            Ok(_) => Some(self.held_back.swap(0, Ordering::Relaxed)),
+            Ok(_) => Some(Line { held_back: NonZeroU64::new(self.held_back.swap(0, Ordering::Relaxed)) }),
             Err(_) => {
                 self.held_back.fetch_add(1, Ordering::Relaxed);
                 None
@@ -57,13 +65,14 @@ mod tests {
     fn t19_one_line_a_minute_tells_how_many_were_held_back() {
         let rate = LogRate::new(1, MINUTE);
         let start = Duration::from_secs(5);
-        assert_eq!(rate.admit(start), Some(0));
+        let admit = |at| rate.admit(at).map(|line| line.held_back.map_or(0, NonZeroU64::get));
+        assert_eq!(admit(start), Some(0));
         for second in 0..59 {
-            assert_eq!(rate.admit(start + Duration::from_secs(second)), None);
+            assert_eq!(admit(start + Duration::from_secs(second)), None);
         }
-        assert_eq!(rate.admit(start + MINUTE), Some(59));
-        assert_eq!(rate.admit(start + MINUTE), None);
-        assert_eq!(rate.admit(start + 3 * MINUTE), Some(1));
+        assert_eq!(admit(start + MINUTE), Some(59));
+        assert_eq!(admit(start + MINUTE), None);
+        assert_eq!(admit(start + 3 * MINUTE), Some(1));
     }
 
     #[test]
@@ -71,6 +80,6 @@ mod tests {
         let rate = LogRate::new(3, Duration::from_secs(1));
         let admitted = (0..2_000).filter(|millis| rate.admit(Duration::from_millis(*millis)).is_some()).count();
         assert_eq!(admitted, 6);
-        assert_eq!(rate.admit(Duration::from_secs(2)), Some(997));
+        assert_eq!(rate.admit(Duration::from_secs(2)), Some(Line { held_back: NonZeroU64::new(997) }));
     }
 }

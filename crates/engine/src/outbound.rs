@@ -11,7 +11,7 @@ use crate::fan_out::{FanOut, Outgoing, encrypted_head};
 use crate::link::{Link, send_udp};
 use crate::session::Session;
 use crate::worker::{Action, Scratch};
-use crate::{ConnectionKey, Worker};
+use crate::{ConnectionKey, Line, Worker};
 
 /// What a frame of any transport has beside its message, at most.
 const FRAME_HEAD_BYTES: usize = 32;
@@ -144,7 +144,7 @@ impl Worker {
         let line = self.log.went.admit(now);
         let Some(connection) = self.connection_mut(key) else { return };
         let session = std::mem::replace(&mut connection.session, Session::Ended);
-        if let Some(held_back) = line {
+        if let Some(Line { held_back }) = line {
             tracing::info!(
                 role = connection.role_name(),
                 transport = connection.transport.name(),

@@ -72,14 +72,16 @@ impl Server {
         Self { child, lines, folder }
     }
 
-    /// Reads its log up to a line with these words.
-    fn until(&self, words: &str) -> String {
+    /// Reads its log up to a line with these words, which is the last one.
+    fn until(&self, words: &str) -> Vec<String> {
         let end = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {
             let left = end.saturating_duration_since(Instant::now());
+            if seen.last().is_some_and(|line: &String| line.contains(words)) {
+                return seen;
+            }
             match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(words) => return line,
                 Ok(line) => seen.push(line),
                 Err(_) => panic!("no line with {words:?}:\n{}", seen.join("\n")),
             }
@@ -153,8 +155,8 @@ fn t29_one_command_without_a_file_fetches_a_certificate() {
     command.args(["--acme-directory", &pebble.directory(), "--acme-roots"]).arg(pebble.place().roots());
     let server = Server::spawn(command.arg("--state-dir").arg(&state), state.clone());
     // HTTP: (127.0.0.1:19093::NameServer) - uses SSL
-    let line = server.until("uses SSL");
-    let address = line.split("HTTP: (").nth(1).and_then(|rest| rest.split("::").next()).unwrap();
+    let lines = server.until("uses SSL");
+    let address = lines.last().unwrap().split("HTTP: (").nth(1).and_then(|rest| rest.split("::").next()).unwrap();
     let secure = address.rsplit(':').next().and_then(|port| port.parse().ok());
     server.until("a new certificate was issued");
     wait_until_served(secure.expect("the line has a port"), &server.certificate());
@@ -166,6 +168,8 @@ fn t30_a_secure_listener_of_the_server_answers_tls_alpn_01_and_goes_on_with_play
     let ([plain], secure) = (free_ports(), pebble.tls_port());
     let acme = format!("Challenge=\"tls-alpn-01\" ChallengePort=\"{secure}\"");
     let server = Server::start(&pebble, (plain, secure), &acme);
-    server.until("a new certificate was issued");
+    let lines = server.until("a new certificate was issued");
+    let spoke_behind_it = |line: &&String| line.contains("transport=\"wss\"");
+    assert_eq!(lines.iter().find(spoke_behind_it), None, "the authority's connection ends with the handshake");
     wait_until_served(secure, &server.certificate());
 }

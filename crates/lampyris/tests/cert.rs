@@ -207,8 +207,9 @@ fn d10_a_certificate_of_the_old_recipe_is_told_by_show_and_at_start_with_the_com
     {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
-    let mut server = bench.command(env!("CARGO_BIN_EXE_lampyris"));
-    let mut server = server.args(["--bind", "127.0.0.1", "--free-ports"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = bench.command(env!("CARGO_BIN_EXE_lampyris"));
+    command.args(["--bind", "127.0.0.1", "--free-ports"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut server = command.spawn().unwrap();
     let told = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
     let warning = told.take_while(|line| !line.contains("Demo page")).find(|line| line.contains("digitalSignature"));
     let pid = Pid::from_raw(server.id().try_into().unwrap()).unwrap();

@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use lampyris_acme::{Acme, Answers, Challenge, Serving, Settings, ensure_certificate};
+use lampyris_acme::{Acme, Answers, Challenge, Serving, Settings, Status, ensure_certificate};
 use lampyris_engine::{Challenges, Service};
 use rustls::server::ResolvesServerCert;
+use tokio::sync::watch;
 
 use crate::{Options, StartError, Tls};
 
@@ -41,6 +42,11 @@ impl Authority {
     /// What handshakes are answered with, if that is how names are proven.
     pub(crate) fn certificates(&self) -> Option<Arc<dyn ResolvesServerCert>> {
         self.by_handshake.then(|| -> Arc<dyn ResolvesServerCert> { self.acme.answers().clone() })
+    }
+
+    /// What becomes of the tries, as it happens.
+    pub(crate) fn watch(&self) -> watch::Receiver<Status> {
+        self.acme.watch()
     }
 
     /// Keeps the certificate fresh, without end.

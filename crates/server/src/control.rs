@@ -13,4 +13,4 @@ mod status;
 pub use plane::Operator;
 pub use recent::{RECENT_LINES, Recent};
 pub use socket::{Answer, AskError, Request, Socket, SocketError, ask, socket_path};
-pub use status::{CertificateStatus, Line, Reloaded, Status};
+pub use status::{CertificateStatus, Line, Reloaded, Renewal, Status};

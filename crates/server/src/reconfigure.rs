@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lampyris_engine::Changeable;
 use lampyris_tls::store::{Plan, ServedCertificate};
 
-use crate::control::{CertificateStatus, Status};
+use crate::control::{CertificateStatus, Renewal, Status};
 use crate::counters::totals;
 use crate::net::post::Letter;
 use crate::{Listener, Options, Server, addresses, secure};
@@ -60,9 +60,21 @@ impl Server {
             user: rustix::process::geteuid().as_raw(),
             uptime_seconds: self.started.elapsed().as_secs(),
             counters: self.counted(),
+            renewal: self.renewal(),
             certificates: self.store.served().into_iter().map(certificate).collect(),
             ..Status::default()
         }
+    }
+
+    /// Nothing is known of an account whose file cannot be read.
+    fn renewal(&self) -> Option<Renewal> {
+        let kept = lampyris_acme::status(&self.options.acme.as_ref()?.account).ok()?;
+        let since_epoch = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Some(Renewal {
+            failures: kept.failures,
+            last_error: kept.last_error.map(|failure| failure.text),
+            next_try_unix_seconds: kept.next_try.map(since_epoch),
+        })
     }
 
     fn counted(&self) -> BTreeMap<String, u64> {
@@ -73,6 +85,9 @@ impl Server {
             ("tls_sni_misses", self.store.sni_misses()),
         ];
         counted.extend(of_tls.map(|(name, count)| (name.to_owned(), count)));
+        if let Some(tries) = &self.authority_tries {
+            counted.insert("acme_failures_since_success".to_owned(), tries.borrow().failures.into());
+        }
         counted
     }
 }

@@ -112,7 +112,29 @@ fn at((place, label): (Option<&String>, &String), error: &str) -> String {
     format!("{place}the secure listener {label} cannot start: {error}")
 }
 
-fn load_own(options: &Options) -> Result<Certificate, TlsError> {
+/// Sees to a certificate that the server made for itself before it ends; the store takes what is made.
+pub(crate) fn renewal(options: &Options, secure: &SecureListeners) -> impl FnMut(&Path) -> bool + Send + 'static {
+    let (state, wanted) = (options.state_dir.clone(), wanted(options));
+    let made = secure.own.as_ref().filter(|own| own.origin != Origin::Operator).map(|own| own.server_pem.clone());
+    move |path| {
+        if made.as_deref() != Some(path) {
+            return false;
+        }
+        let (provider, now) = (lampyris_tls::config::provider(), SystemTime::now());
+        match lampyris_tls::development::ensure(&state, &wanted, None, now, &provider) {
+            Ok(certificate) => {
+                log_own(&certificate);
+                true
+            }
+            Err(error) => {
+                tracing::error!("cannot renew the server's own certificate: {error}");
+                false
+            }
+        }
+    }
+}
+
+fn wanted(options: &Options) -> Wanted {
     let mut wanted = Wanted { host: host::host_name(), names: Vec::new(), addresses: host::interface_addresses() };
     let bound = options.listeners.iter().flat_map(|listener| &listener.bind);
     for ip in bound.filter(|ip| !ip.is_unspecified()) {
@@ -129,6 +151,11 @@ fn load_own(options: &Options) -> Result<Certificate, TlsError> {
             }
         }
     }
+    wanted
+}
+
+fn load_own(options: &Options) -> Result<Certificate, TlsError> {
+    let wanted = wanted(options);
     let provider = lampyris_tls::config::provider();
     let (password, now) = (PasswordSource::of_environment(), SystemTime::now());
     let state = &options.state_dir;

@@ -19,7 +19,7 @@ use lampyris_engine::{Config, ListenerConfig, ListenerId, Role, Transport, Worke
 use lampyris_tls::{Certificate, Store, Watch};
 use mio::{Poll, Waker};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::acme::Authority;
 use crate::control::Operator;
@@ -59,6 +59,7 @@ pub struct Server {
     authority: Option<Authority>,
     link_addresses: Vec<SocketAddr>,
     links: Option<Links>,
+    pub(crate) authority_tries: Option<watch::Receiver<lampyris_acme::Status>>,
     pub(crate) counters: Vec<Arc<Counters>>,
     phase: Phase,
     stop: Arc<AtomicBool>,
@@ -115,7 +116,7 @@ impl Server {
         let doors: Vec<_> =
             (0..config.listeners.len()).map(|index| door(&config, &secure, ListenerId(index))).collect();
         let entrance = Entrance::new(options.workers);
-        let watch = Watch::start(Arc::clone(&secure.store));
+        let watch = Watch::start_renewing(Arc::clone(&secure.store), secure::renewal(options, &secure));
         let watch = watch.map_err(|source| StartError::System { what: "a thread", source })?;
         let (posts, mailbox) = Post::connect(&wakers);
         let mut server = Self {
@@ -123,6 +124,7 @@ impl Server {
             certificate: secure.own,
             store: secure.store,
             _watch: watch,
+            authority_tries: authority.as_ref().map(Authority::watch),
             authority,
             link_addresses: links.iter().flat_map(s2s::Bound::addresses).collect(),
             links: None,

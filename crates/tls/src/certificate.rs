@@ -159,8 +159,10 @@ impl Identity {
             }
             found => found.and_then(Result::ok),
         };
+        let has_authority = is_issued_beside(&leaf, path);
         let (chain, of_chain) = chain::order(leaf, certificates);
-        warnings.extend(of_chain);
+        let is_known = |warning: &Warning| has_authority && matches!(warning, Warning::MissingIntermediate { .. });
+        warnings.extend(of_chain.into_iter().filter(|warning| !is_known(warning)));
         let certified = CertifiedKey { ocsp: staple, ..CertifiedKey::new(chain, key) };
         Ok(Self { certified: Arc::new(certified), summary, warnings })
     }
@@ -334,6 +336,13 @@ pub(crate) fn is_issued_by(leaf: &CertificateDer<'_>, ca: &CertificateDer<'_>) -
         return false;
     };
     leaf.issuer() == ca.subject() && leaf.verify_signature(Some(ca.public_key())).is_ok()
+}
+
+/// Whether the leaf in `path` comes from the private authority whose certificate is beside it, for clients to trust.
+fn is_issued_beside(leaf: &CertificateDer<'_>, path: &Path) -> bool {
+    let ca_pem = path.with_file_name("ca.pem");
+    let Ok(Some(bytes)) = files::read(&ca_pem) else { return false };
+    certificates(&bytes, &ca_pem).is_ok_and(|authorities| authorities.iter().any(|ca| is_issued_by(leaf, ca)))
 }
 
 /// Whether `certificate` is for the key of this subject public key info.

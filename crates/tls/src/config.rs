@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ProducesTickets, ResolvesServerCert};
-use rustls::{ServerConfig, SupportedCipherSuite};
+use rustls::{NamedGroup, ServerConfig, SupportedCipherSuite};
 
 use crate::{CipherList, ClientCertificates, Identity, ProtocolRange, Selection, TlsError, challenge};
 
@@ -66,6 +66,8 @@ pub(crate) fn server_config_with(
     config.alpn_protocols = vec![ALPN_HTTP_1_1.to_vec()];
     config.ticketer = ticketer;
     config.max_early_data_size = 0;
+    // The order of `CipherList` counts, as it does with OpenSSL told to keep to it.
+    config.ignore_client_order = true;
     if let Some(challenges) = &settings.challenges {
         challenge::accept_challenges(&mut config, challenges);
     }
@@ -80,5 +82,20 @@ fn restricted(ciphers: &CipherList) -> CryptoProvider {
     // Nothing sorts ahead of something: the TLS 1.3 suites, which keep their order.
     provider.cipher_suites.sort_by_key(|suite| ciphers.position(suite.suite()));
     provider.kx_groups.retain(|group| ciphers.allows_group(group.name()));
+    // The hybrid group first, which protects what is recorded today; the others keep their order.
+    provider.kx_groups.sort_by_key(|group| group.name() != NamedGroup::X25519MLKEM768);
     provider
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t17_key_exchange_prefers_the_hybrid_group_then_the_fast_curve() {
+        let groups: Vec<_> = restricted(&CipherList::default()).kx_groups.iter().map(|group| group.name()).collect();
+        let expected =
+            [NamedGroup::X25519MLKEM768, NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
+        assert_eq!(groups, expected);
+    }
 }

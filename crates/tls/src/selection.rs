@@ -127,11 +127,12 @@ impl ResolvesServerCert for Selection {
             let certified = &self.identities.get(*index)?.certified;
             certified.key.choose_scheme(hello.signature_schemes()).map(|_| Arc::clone(certified))
         };
-        let chosen = candidates.iter().chain(&self.default).find_map(usable);
-        if chosen.is_none() {
+        let mut all = candidates.iter().chain(&self.default);
+        all.clone().find_map(usable).or_else(|| {
             self.asked.without_scheme.fetch_add(1, Ordering::Relaxed);
-        }
-        chosen
+            // The library then says what is wrong: without a certificate it would only say that access is denied.
+            Some(Arc::clone(&self.identities.get(*all.next()?)?.certified))
+        })
     }
 }
 

@@ -42,12 +42,24 @@ impl Watch {
     /// # Errors
     /// If the system gives no thread.
     pub fn start(store: Arc<Store>) -> io::Result<Self> {
+        Self::start_renewing(store, |_| false)
+    }
+
+    /// Starts to watch. `renew` is asked to see to a certificate that nears its end; whether it did, so that there is
+    /// nothing to tell the operator.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start_renewing(
+        store: Arc<Store>,
+        mut renew: impl FnMut(&Path) -> bool + Send + 'static,
+    ) -> io::Result<Self> {
         // One notice is as good as many.
         let (wake, notices) = sync_channel(1);
         let stop = Arc::<AtomicBool>::default();
         let (of_folders, stopped) = (wake.clone(), Arc::clone(&stop));
         let thread = thread::Builder::new().name("certificates".to_owned()).spawn(move || {
-            watch(&store, of_folders, &notices, &stopped);
+            watch(&store, of_folders, &notices, &stopped, &mut renew);
         })?;
         Ok(Self { wake, stop, thread: Some(thread) })
     }
@@ -65,14 +77,20 @@ impl Drop for Watch {
     }
 }
 
-fn watch(store: &Store, wake: SyncSender<()>, notices: &Receiver<()>, stop: &AtomicBool) {
+fn watch(
+    store: &Store,
+    wake: SyncSender<()>,
+    notices: &Receiver<()>,
+    stop: &AtomicBool,
+    renew: &mut dyn FnMut(&Path) -> bool,
+) {
     let mut folders = Folders::new(wake);
     let mut expiry = ExpiryLog::default();
     loop {
         folders.follow(&store.files());
         // After the watch began, so that no change is missed between both.
         store.reload_if_changed();
-        tell_of_ends(store, &mut expiry);
+        tell_of_ends(store, &mut expiry, SystemTime::now(), renew);
         // The notice of the stop may have been taken while it was waited for quiet.
         if stop.load(Ordering::Acquire) {
             return;
@@ -91,10 +109,13 @@ fn wait_for_quiet(notices: &Receiver<()>) {
 }
 
 /// Logs what is news about the ends of certificates.
-fn tell_of_ends(store: &Store, log: &mut ExpiryLog) {
-    let (served, now) = (store.served(), SystemTime::now());
+fn tell_of_ends(store: &Store, log: &mut ExpiryLog, now: SystemTime, renew: &mut dyn FnMut(&Path) -> bool) {
+    let served = store.served();
     for certificate in &served {
         let Some(stage) = log.news(&certificate.summary, now) else { continue };
+        if matches!(stage, Stage::Ending { .. } | Stage::Expired { .. }) && renew(&certificate.path) {
+            continue;
+        }
         let (path, names) = (certificate.path.display(), certificate.summary.names.join(" "));
         match stage {
             Stage::Valid => {}
@@ -195,6 +216,36 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::store::{CertificateFiles, Plan};
+    use crate::{Settings, Wanted, config, development};
+
+    #[test]
+    fn t26_a_certificate_of_our_own_is_renewed_instead_of_warned_of() {
+        let state = tempfile::tempdir().unwrap();
+        let ensure = |now| {
+            let wanted = Wanted { host: "photon.test".to_owned(), ..Wanted::default() };
+            development::ensure(state.path(), &wanted, None, now, &config::provider()).unwrap()
+        };
+        let path = ensure(SystemTime::now()).server_pem;
+        let certificates = vec![CertificateFiles { certificate: path.clone(), key: path.clone(), password: None }];
+        let (listener, settings) = ("a".to_owned(), Settings::default());
+        let store = Store::load(vec![Plan { listener, certificates, default_domain: None, settings }], false).unwrap();
+        let end = || store.served()[0].summary.not_after;
+        let (first, day) = (end(), Duration::from_secs(24 * 60 * 60));
+        let (mut log, mut asked) = (ExpiryLog::default(), 0);
+        for left in (10..80).rev() {
+            let now = first - day * left + POLL;
+            tell_of_ends(&store, &mut log, now, &mut |of| {
+                assert_eq!(of, path);
+                asked += 1;
+                ensure(now);
+                true
+            });
+            store.reload_if_changed();
+        }
+        assert_eq!(asked, 2, "with 30 days left and with 14, when it was made anew");
+        assert!(end() > first + day * 60);
+    }
 
     #[test]
     fn t25_the_folders_of_every_link_on_the_way_are_watched() {

@@ -169,7 +169,8 @@ fn t13_the_signature_schemes_choose_between_rsa_and_ecdsa() {
         }
     }
     let client = Client { schemes: &[SignatureScheme::ED25519], ..CLIENT };
-    assert!(shake_hands(&selection, &Settings::default(), &client).is_err());
+    let refused = shake_hands(&selection, &Settings::default(), &client).map(|agreed| agreed.leaf);
+    assert_eq!(refused, Err(Error::AlertReceived(AlertDescription::HandshakeFailure)));
     assert_eq!(selection.asked().without_scheme(), 1);
 }
 
@@ -214,6 +215,10 @@ fn t15_the_cipher_list_rules_tls_1_2_and_leaves_tls_1_3_alone() {
     let only12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
     assert_eq!(of("CHACHA20", only12).unwrap(), "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256");
     assert_eq!(of("AES128", only12).unwrap(), "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
+    for list in ["AES128:AES256", "AES256:AES128"] {
+        let first = list.split(':').next().unwrap().replace("AES", "AES_");
+        assert!(of(list, only12).unwrap().contains(&first), "the order of {list} counts, not that of the client");
+    }
     assert!(of("CHACHA20", ALL_VERSIONS).unwrap().starts_with("TLS13_AES_256"));
     assert_eq!(of("ECDSA", only12), Err(Error::AlertReceived(AlertDescription::HandshakeFailure)));
     let strict = server_config_for(Arc::clone(&selection), &ciphers("ALL:@SECLEVEL=3")).unwrap_err().to_string();

@@ -10,13 +10,14 @@ use serde_json::Value;
 use super::{Findings, Tracked, output};
 
 /// Licences that ask for no more than their text; of alternatives one suffices.
-const LICENCES: [&str; 11] = [
+const LICENCES: [&str; 12] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "CC0-1.0",
     "ISC",
     "MIT",
     "MIT-0",

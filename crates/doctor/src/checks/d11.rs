@@ -15,8 +15,18 @@ pub(super) fn d11_validity(context: &Context<'_>) -> Vec<Finding> {
         use inspect::Finding as Of;
         matches!(finding, Of::Expired | Of::NotYetValid | Of::ExpiresSoon | Of::LongLife)
     });
+    findings.extend(renewal(context));
     findings.extend(clock(context));
     findings
+}
+
+/// What the running server says of its authority.
+fn renewal(context: &Context<'_>) -> Option<Finding> {
+    let renewal = context.status?.renewal.as_ref().filter(|renewal| renewal.failures > 0)?;
+    let error = renewal.last_error.as_deref().unwrap_or("no reason is known");
+    let what = format!("the last {} tries to get a new certificate failed: {error}", renewal.failures);
+    let why = "the old one is served until it ends; the server goes on trying";
+    Some(Finding::warning(what).because(why).mend("do what the reason asks for; the next try comes by itself"))
 }
 
 fn clock(context: &Context<'_>) -> Option<Finding> {
@@ -61,6 +71,12 @@ mod tests {
             let finding = only(&Fixture::sound().leaf(Leaf { days: days.clone(), ..Leaf::default() }));
             assert!(finding.severity >= severity, "{days:?}: {finding:?}");
         }
+    }
+
+    #[test]
+    fn d11_a_renewal_that_fails_is_told_with_its_reason() {
+        let finding = only(&Fixture::sound().renewal_fails("port 80 is closed"));
+        assert!(finding.what.contains("port 80 is closed"), "{finding:?}");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! D13: what `check-config` finds, and what is not as in the shipped files.
 
-use lampyris_config::{Origin, Severity as Grade, is_shipped, missing_listeners};
+use lampyris_config::{Effective, Origin, Severity as Grade, is_shipped, missing_listeners};
 
 use crate::{Context, Finding, Severity};
+
+/// Settings that tell one listener, route or region from another.
+const IDENTITIES: [&str; 3] = ["Port", "Url", "Region"];
 
 pub(super) fn d13_configuration(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -19,9 +22,18 @@ pub(super) fn d13_configuration(context: &Context<'_>) -> Vec<Finding> {
     findings.extend(
         missing.iter().map(|missing| Finding::note(format!("the shipped files have a {missing}, this one has not"))),
     );
-    for changed in context.loaded.effective.iter().filter(|one| !is_shipped(one)) {
-        let Origin::File(place) = &changed.origin else { continue };
-        findings.push(Finding::note(format!("{} = {} ({place})", changed.setting, changed.value)));
+    let changed: Vec<_> = context.loaded.effective.iter().filter(|one| !is_shipped(one)).collect();
+    let mut told: Vec<&str> = Vec::new();
+    for one in &changed {
+        let Origin::File(place) = &one.origin else { continue };
+        // Of what is new as a whole its name says enough.
+        let is_new = |other: &&&Effective| other.owner() == one.owner() && IDENTITIES.contains(&other.key());
+        if !changed.iter().any(|other| is_new(&other)) {
+            findings.push(Finding::note(format!("{} = {} ({place})", one.setting, one.value)));
+        } else if !told.contains(&one.owner()) {
+            told.push(one.owner());
+            findings.push(Finding::note(format!("{} is not in the shipped files ({place})", one.owner())));
+        }
     }
     findings
 }
@@ -59,7 +71,7 @@ mod tests {
         let findings = fixture.run(d13_configuration);
         let tells = |part: &str| findings.iter().any(|finding| finding.what.contains(part));
         assert!(tells("UDPListener 5058 NameServer, this one has not"), "{findings:?}");
-        assert!(tells("UDPListener 6058 Port = 6058"), "{findings:?}");
+        assert!(tells("UDPListener 6058 is not in the shipped files"), "{findings:?}");
         assert!(tells("MaxEmptyRoomTTL = 5 "), "{findings:?}");
     }
 }

@@ -15,7 +15,9 @@ pub(super) fn d4_reachable(context: &Context<'_>) -> Vec<Finding> {
     let Some(config) = context.config() else { return Vec::new() };
     let told: Vec<_> = handed_out(config).into_iter().filter(|told| told.is_ours).collect();
     let mut findings = Vec::new();
-    for (host, setting) in host_names(&told) {
+    // D1 tells what is wrong with localhost.
+    let is_elsewhere = |(host, _): &(&str, &str)| !host.eq_ignore_ascii_case("localhost");
+    for (host, setting) in host_names(&told).into_iter().filter(is_elsewhere) {
         findings.extend(name(context.machine, config, &told, host, setting));
     }
     findings.extend(loopback(&told));

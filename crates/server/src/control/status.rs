@@ -30,6 +30,8 @@ pub struct Status {
     pub counters: BTreeMap<String, u64>,
     /// The certificates that it serves.
     pub certificates: Vec<CertificateStatus>,
+    /// Renewal of a certificate from an authority, if it keeps one.
+    pub renewal: Option<Renewal>,
     /// Its last warnings and errors, oldest first.
     pub recent: Vec<Line>,
 }
@@ -65,6 +67,18 @@ pub struct CertificateStatus {
     pub names: Vec<String>,
     /// Unix time from which on it is no longer valid.
     pub not_after_unix_seconds: u64,
+}
+
+/// How the renewal of a certificate from an authority goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Renewal {
+    /// Tries that failed since the last success.
+    pub failures: u32,
+    /// Why the last try failed, if it did.
+    pub last_error: Option<String>,
+    /// Unix time of the next try.
+    pub next_try_unix_seconds: Option<u64>,
 }
 
 /// A line of the log.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lampyris_engine::LogRate;
+use lampyris_engine::{Line, LogRate};
 
 use super::failure::HandshakeFailure;
 use super::stream::StreamKey;
@@ -56,7 +56,7 @@ impl Entrance {
 
     /// Logs a failure, unless one of its kind was logged just before.
     pub(crate) fn log(&self, now: Duration, failure: HandshakeFailure, remote: SocketAddr, detail: &str) {
-        if let Some(held_back) = self.log.get(failure.index()).and_then(|rate| rate.admit(now)) {
+        if let Some(Line { held_back }) = self.log.get(failure.index()).and_then(|rate| rate.admit(now)) {
             tracing::warn!(reason = failure.name(), %remote, detail, held_back, "{}", failure.hint());
         }
     }

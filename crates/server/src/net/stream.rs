@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lampyris_engine::{ConnectionKey, ListenerId, Worker};
+use lampyris_tls::challenge::ALPN_ACME;
 use lampyris_transport::{CloseCause, proxy};
 use mio::net::TcpStream;
 use rustls::{ServerConfig, ServerConnection};
@@ -336,8 +337,15 @@ impl Stream {
                     });
                 }
             };
-            if matches!(self.phase, Phase::Handshaking { .. }) && !tls.is_handshaking() && !self.open(now, worker) {
-                return Some(Progress::Refused);
+            if matches!(self.phase, Phase::Handshaking { .. }) && !tls.is_handshaking() {
+                if tls.alpn_protocol() == Some(ALPN_ACME) {
+                    // The handshake was the answer; nothing is spoken behind it.
+                    let _ = self.flush_tls();
+                    return Some(Progress::Finished);
+                }
+                if !self.open(now, worker) {
+                    return Some(Progress::Refused);
+                }
             }
             let tls = self.tls.as_mut()?;
             while state.plaintext_bytes_to_read() > 0

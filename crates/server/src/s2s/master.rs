@@ -217,8 +217,8 @@ impl Hub {
 
     fn refused(&self, listener: &str, remote: SocketAddr, trouble: &Trouble) {
         self.shared.counters.refused.increment();
-        if let Some(held_back) = self.refusals.admit(self.shared.node.clock.elapsed()) {
-            tracing::warn!(listener, %remote, held_back, "turned a game server away: {trouble}");
+        if let Some(line) = self.refusals.admit(self.shared.node.clock.elapsed()) {
+            tracing::warn!(listener, %remote, held_back = line.held_back, "turned a game server away: {trouble}");
         }
     }
 }

@@ -131,6 +131,21 @@ fn keys_are_readable_by_their_owner_alone() {
 }
 
 #[test]
+fn the_leaf_of_an_authority_beside_it_lacks_no_intermediate() {
+    let state = tempfile::tempdir().unwrap();
+    let certificate = ensure_at(state.path(), &wanted(), SystemTime::now()).unwrap();
+    let warnings = || Identity::load(&certificate.server_pem, &provider()).unwrap().warnings().to_vec();
+    assert_eq!(warnings(), []);
+    let ca_pem = certificate.ca_pem.as_ref().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let other = ensure_at(other.path(), &wanted(), SystemTime::now()).unwrap();
+    fs::copy(other.ca_pem.unwrap(), ca_pem).unwrap();
+    assert!(matches!(warnings()[..], [crate::Warning::MissingIntermediate { .. }]));
+    fs::remove_file(ca_pem).unwrap();
+    assert!(matches!(warnings()[..], [crate::Warning::MissingIntermediate { .. }]));
+}
+
+#[test]
 fn a_later_start_keeps_the_certificate() {
     let state = tempfile::tempdir().unwrap();
     let now = SystemTime::now();
