@@ -11,7 +11,7 @@ use lampyris_testkit::{Conditions, HostId, World, WorldConfig};
 
 /// A Master and game servers with two workers each, and clients on the Master.
 fn world(seed: u64, game_servers: usize, clients: usize) -> (World, Vec<HostId>) {
-    let conditions = if seed % 2 == 0 { Conditions::GOOD } else { Conditions::bad(0.02) };
+    let conditions = if seed.is_multiple_of(2) { Conditions::GOOD } else { Conditions::bad(0.02) };
     let config = WorldConfig { workers: 2, conditions, game_servers, ..WorldConfig::default() };
     let mut world = World::new(seed, config);
     assert!(world.run_until(seconds(10), |world| (0..game_servers).all(|id| world.is_linked(id))), "seed {seed}");

@@ -94,8 +94,7 @@ mod tests {
     #[test]
     fn t17_key_exchange_prefers_the_hybrid_group_then_the_fast_curve() {
         let groups: Vec<_> = restricted(&CipherList::default()).kx_groups.iter().map(|group| group.name()).collect();
-        let expected =
-            [NamedGroup::X25519MLKEM768, NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
+        let expected = [NamedGroup::X25519MLKEM768, NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
         assert_eq!(groups, expected);
     }
 }
