@@ -199,12 +199,12 @@ impl World {
         let Some(link) = self.links.get_mut(id) else { return };
         let (node, call) = (link.node, link.call);
         match event {
-            GameEvent::Up => self.post_to_worker_0(node, MasterLinkEvent::Up(LinkId(call))),
+            GameEvent::Up => self.tell_worker_0(node, MasterLinkEvent::Up(LinkId(call))),
             GameEvent::Down(_) => {
                 if !std::mem::replace(&mut link.waits, true) {
                     self.schedule(self.now + RETRY, Happening::LinkCalls(id));
                 }
-                self.post_to_worker_0(node, MasterLinkEvent::Down);
+                self.tell_worker_0(node, MasterLinkEvent::Down);
             }
         }
     }
@@ -220,23 +220,23 @@ impl World {
                 match registered {
                     Ok(_) => {
                         master.welcome(now);
-                        self.post_to_worker_0(0, GameServerEvent::Up(name_of(id, call), registration));
+                        self.tell_worker_0(0, GameServerEvent::Up(name_of(id, call), registration));
                     }
                     Err(refusal) => master.refuse(now, &refusal.to_string()),
                 }
             }
-            MasterEvent::News(news) => self.post_to_worker_0(0, GameServerEvent::News(name_of(id, call), news)),
+            MasterEvent::News(news) => self.tell_worker_0(0, GameServerEvent::News(name_of(id, call), news)),
             MasterEvent::Down(_) => self.master_end_is_over(id, call),
         }
     }
 
     fn master_end_is_over(&mut self, id: usize, call: u64) {
         if self.registry.closed(name_of(id, call)) {
-            self.post_to_worker_0(0, GameServerEvent::Down(name_of(id, call)));
+            self.tell_worker_0(0, GameServerEvent::Down(name_of(id, call)));
         }
     }
 
-    fn post_to_worker_0(&mut self, node: usize, message: impl Into<WorkerMessage>) {
+    fn tell_worker_0(&mut self, node: usize, message: impl Into<WorkerMessage>) {
         let to = SeatId { node, worker: WorkerId::DIRECTORY };
         let letter = Letter::Message(Box::new(message.into()));
         self.schedule(self.now, Happening::Letter(to, letter));

@@ -1,7 +1,7 @@
 //! The real binary and the test authority `pebble`: from a configuration file to a certificate that clients trust.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, dead_code)]
 
-#[path = "../../acme/tests/authority/pebble.rs"]
+#[path = "../../../acme/tests/authority/pebble.rs"]
+#[expect(dead_code, reason = "shared with the tests of the ACME crate")]
 mod pebble;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -16,7 +16,7 @@ use lampyris_tls::Identity;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::pebble::{PATIENCE, Pebble, Ways, free_ports};
+use self::pebble::{PATIENCE, Pebble, Ways, free_ports};
 
 const NAME: &str = "play.example.test";
 

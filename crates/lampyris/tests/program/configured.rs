@@ -1,8 +1,5 @@
 //! The real binary with configuration files: real sockets, real certificates, the client of this repository.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod deployment;
-#[path = "configured/reload.rs"]
 mod reload;
 
 use std::io::{Read as _, Write as _};

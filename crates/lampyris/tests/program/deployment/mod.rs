@@ -1,5 +1,4 @@
 //! A folder of configuration files with certificates, and the server that runs from it.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};

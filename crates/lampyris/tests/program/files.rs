@@ -1,5 +1,4 @@
 //! Commands around configuration files, and the log of a server that runs from them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};

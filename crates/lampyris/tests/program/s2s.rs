@@ -1,7 +1,4 @@
 //! The real binary as a Master and as game servers of other processes, by configuration files alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod deployment;
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! `lampyris cert`, by the real binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
