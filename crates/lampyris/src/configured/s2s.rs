@@ -28,8 +28,10 @@ pub(super) fn read(config: &Config, errors: &mut Vec<String>) -> S2s {
 /// How servers talk at a listener; `None` if it is for clients. In the shipped file the port for servers is that of a
 /// TCP listener without an application.
 pub(super) fn for_servers(config: &Config, written: &lampyris_config::Listener) -> Option<LinkTransport> {
-    let master = config.master.as_ref().map(|master| master.settings.incoming_game_server_peer_port);
-    let port: Port = master.unwrap_or_else(|| MasterSettings::default().incoming_game_server_peer_port);
+    let incoming = config.master.as_ref().map(|master| master.settings.incoming_game_server_peer_port);
+    // Without a Master here, the files of all machines being the same, it is the port that is called.
+    let outgoing = config.game_server.as_ref().map(|game| game.settings.outgoing_master_server_peer_port);
+    let port: Port = incoming.or(outgoing).unwrap_or_else(|| MasterSettings::default().incoming_game_server_peer_port);
     match written.kind {
         ListenerKind::TcpS2S(_) => Some(LinkTransport::Tcp),
         ListenerKind::WebSocketS2S(_) => Some(LinkTransport::WebSocket),

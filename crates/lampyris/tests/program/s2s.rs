@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use lampyris_client::driver::{Driver, TlsRoots};
 use lampyris_client::{Config, Entry, Event, RoomOptions, Start};
 
-use crate::deployment::{Deployment, PATIENCE, Running, free_ports};
+use crate::deployment::{Deployment, PATIENCE, free_ports};
 
 /// Makes an authority and certificates of these nodes, as operators do.
 fn cluster(folder: &Path, nodes: &[&str]) {
@@ -105,14 +104,6 @@ impl Machines {
     }
 }
 
-fn wait_for(running: &Running, text: &str) {
-    let until = Instant::now() + PATIENCE;
-    while !running.log().contains(text) {
-        assert!(Instant::now() < until, "{text:?} is not in\n{}", running.log());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn t22_a_game_server_in_another_process_registers_over_tls_by_configuration_only() {
     let [game, impostor] = free_ports();
@@ -126,11 +117,11 @@ fn t22_a_game_server_in_another_process_registers_over_tls_by_configuration_only
     // It trusts the Master, so that the Master has to be the one who notices.
     impostor.certificate("root.pem", &fs::read_to_string(own.join("root.pem")).unwrap());
     let impostor = impostor.run(&[]);
-    wait_for(&master, "no authority in RootCertificates issued the certificate of the other end");
-    wait_for(&impostor, "no link to the Master, so it sends no clients here");
+    master.wait_for("no authority in RootCertificates issued the certificate of the other end");
+    impostor.wait_for("no link to the Master, so it sends no clients here");
 
     let game = machines.secure_machine(&["Game"], game, &own.join("nodes/game-1")).run(&[]);
-    wait_for(&game, "registered with the Master");
+    game.wait_for("registered with the Master");
     machines.play("room", || master.log() + &game.log());
     let log = game.stop();
     assert!(log.contains("role=\"Game\""), "{log}");
@@ -145,9 +136,9 @@ fn a_listener_without_an_application_on_the_port_for_servers_takes_them() {
     let machines = Machines::new();
     let links = format!(r#"<TCPListener IPAddress="127.0.0.1" Port="{}"/>"#, machines.servers);
     let master = machines.machine(&["NameServer", "Master"], game, &links).run(&[]);
-    wait_for(&master, "game servers call here");
+    master.wait_for("game servers call here");
     let game = machines.machine(&["Game"], game, &links).run(&[]);
-    wait_for(&game, "registered with the Master");
+    game.wait_for("registered with the Master");
     assert!(game.log().contains("not opened: game servers call a Master, and none is loaded here"), "{}", game.log());
     machines.play("room", || master.log() + &game.log());
     game.stop();
