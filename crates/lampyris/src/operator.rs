@@ -85,7 +85,7 @@ impl Running<'_> {
         let options = self.args.options(Some(&checked))?;
         let filter = self.args.logs.filter(Some(&checked.config)).map_err(|error| vec![error])?;
         server.reconfigure(&options)?;
-        let mut reloaded = compare(configuration, &checked.loaded);
+        let mut reloaded = compare(configuration, &checked);
         if let Err(error) = self.logs.set_filter(filter) {
             reloaded.findings.push(format!("the levels of the log stay as they were: {error}"));
         }
@@ -96,13 +96,15 @@ impl Running<'_> {
 }
 
 /// What changed, by when it takes effect.
-fn compare(configuration: &Configuration, new: &Loaded) -> Reloaded {
+fn compare(configuration: &Configuration, new: &Checked) -> Reloaded {
     let mut reloaded = Reloaded::default();
-    for finding in new.findings.iter().filter(|finding| finding.severity == Severity::Warning) {
+    for finding in new.loaded.findings.iter().filter(|finding| finding.severity == Severity::Warning) {
         reloaded.findings.push(format!("{}: {}: {}", finding.place, finding.severity, finding.text));
     }
-    let of = |old: &Loaded, reload: Reload| -> Vec<Change> {
-        changes(old, new).into_iter().filter(|change| change.reload == reload).collect()
+    let has_master = new.config.master.is_some();
+    let of = |old: &Loaded, wanted: Reload| -> Vec<Change> {
+        let changes = changes(old, &new.loaded).into_iter();
+        changes.filter(|change| takes_effect(&change.setting, change.reload, has_master) == wanted).collect()
     };
     for change in of(&configuration.current.loaded, Reload::Live) {
         match not_in_effect(&change.setting) {
@@ -116,4 +118,23 @@ fn compare(configuration: &Configuration, new: &Loaded) -> Reloaded {
         }
     }
     reloaded
+}
+
+/// A game server tells a Master elsewhere its address once, when it starts; a Master in the same process looks it up.
+fn takes_effect(setting: &str, declared: Reload, has_master: bool) -> Reload {
+    let is_announced = setting.contains("GameServer/Master/Public");
+    if is_announced && !has_master { Reload::Restart } else { declared }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_game_server_tells_a_master_elsewhere_its_address_only_when_it_starts() {
+        let host = "Game GameServer/Master/PublicHostName";
+        assert_eq!(takes_effect(host, Reload::Live, true), Reload::Live);
+        assert_eq!(takes_effect(host, Reload::Live, false), Reload::Restart);
+        assert_eq!(takes_effect("Game GameServer/MaxEmptyRoomTTL", Reload::Live, false), Reload::Live);
+    }
 }

@@ -1,6 +1,6 @@
 //! A real client's whole way to a room.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lampyris_client::driver::{Driver, TlsRoots};
 use lampyris_client::{Config, Entry, Event, RoomOptions, ServerAddress, Start};
@@ -11,7 +11,7 @@ use super::tls::{ANY, Recorder};
 use super::{Join, JoinFailure, PATIENCE};
 
 /// Longest time for the whole way: three servers.
-const WHOLE_WAY: std::time::Duration = PATIENCE.saturating_mul(4);
+const WHOLE_WAY: Duration = PATIENCE.saturating_mul(4);
 
 /// Joins a room that no lobby lists, and leaves. `role` says what is at the first address.
 pub async fn join(role: Role, address: ServerAddress) -> Join {
@@ -29,17 +29,18 @@ pub async fn join(role: Role, address: ServerAddress) -> Join {
     let result = match driver {
         Err(text) => Err(failed(text)),
         Ok(mut driver) => {
-            let started = Instant::now();
             let way = timeout(WHOLE_WAY, walk(&mut driver)).await;
             let way = way.unwrap_or_else(|_| Err(format!("not in a room within {} s", WHOLE_WAY.as_secs())));
             let at = driver.client().address().map_or_else(|| address.to_string(), ToString::to_string);
-            way.map(|()| started.elapsed()).map_err(|text| JoinFailure { at, text })
+            way.map_err(|text| JoinFailure { at, text })
         }
     };
     Join { transport, result }
 }
 
-async fn walk(driver: &mut Driver) -> Result<(), String> {
+/// Gives the time until the client was in the room; the goodbyes that follow do not count.
+async fn walk(driver: &mut Driver) -> Result<Duration, String> {
+    let started = Instant::now();
     driver.act(|client, now| client.connect(now)).map_err(|error| error.to_string())?;
     while let Some(event) = driver.next_event().await {
         match event {
@@ -49,9 +50,10 @@ async fn walk(driver: &mut Driver) -> Result<(), String> {
                 driver.act(|client, now| client.enter(now, entry.into())).map_err(|error| error.to_string())?;
             }
             Event::RoomEntered(_) => {
+                let took = started.elapsed();
                 driver.act(|client, now| client.disconnect(now));
                 while driver.next_event().await.is_some() {}
-                return Ok(());
+                return Ok(took);
             }
             Event::RoomRefused { code, message } => return Err(format!("the room was refused: {code} {message}")),
             Event::Disconnected(cause) => return Err(cause.to_string()),
