@@ -6,6 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,15 +19,24 @@ use tempfile::TempDir;
 /// Longer than anything takes here; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Ports that nobody had a moment ago, on UDP and TCP alike.
+/// Where ports are looked for: below those that systems give to outgoing connections, which tests make all the time.
+const FIRST_PORT: u16 = 10_000;
+const PORTS: u16 = 20_000;
+
+/// Ports that nobody has, on UDP and TCP alike; no other test of this program gets them.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    let sockets = std::iter::repeat_with(|| {
-        let tcp = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let udp = UdpSocket::bind(("127.0.0.1", tcp.local_addr().unwrap().port())).ok()?;
-        Some((tcp, udp))
-    });
-    let held: Vec<_> = sockets.flatten().take(N).collect();
-    std::array::from_fn(|at| held[at].0.local_addr().unwrap().port())
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
+    let next = || {
+        loop {
+            let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+            let port = FIRST_PORT + (start + taken % PORTS) % PORTS;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+    };
+    std::array::from_fn(|_| next())
 }
 
 /// An authority that clients trust.
