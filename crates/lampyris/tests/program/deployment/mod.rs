@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,19 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
+pub(crate) use crate::acme::pebble::free_ports;
+
 /// Longer than anything takes here; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Ports that nobody had a moment ago, on UDP and TCP alike.
-pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    let sockets = std::iter::repeat_with(|| {
-        let tcp = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let udp = UdpSocket::bind(("127.0.0.1", tcp.local_addr().unwrap().port())).ok()?;
-        Some((tcp, udp))
-    });
-    let held: Vec<_> = sockets.flatten().take(N).collect();
-    std::array::from_fn(|at| held[at].0.local_addr().unwrap().port())
-}
 
 /// An authority that clients trust.
 pub(crate) struct Authority {
