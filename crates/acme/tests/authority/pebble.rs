@@ -1,8 +1,11 @@
 //! The test authority and its DNS, each on free ports of loopback.
 
+#[path = "ports.rs"]
+mod ports;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lampyris_tls::Wanted;
 use tempfile::TempDir;
+
+pub(crate) use self::ports::free_ports;
 
 /// Longest that a test waits for something that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -164,11 +169,6 @@ read -r answer <&3
         fs::write(command, script).unwrap();
         fs::set_permissions(command, fs::Permissions::from_mode(0o755)).unwrap();
     }
-}
-
-pub(crate) fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let held = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// Reads a program's output on and on, and returns when the line has come.

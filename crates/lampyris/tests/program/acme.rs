@@ -2,7 +2,7 @@
 
 #[path = "../../../acme/tests/authority/pebble.rs"]
 #[expect(dead_code, reason = "shared with the tests of the ACME crate")]
-mod pebble;
+pub(crate) mod pebble;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,28 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
+pub(crate) use crate::acme::pebble::free_ports;
+
 /// Longer than anything takes here; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where ports are looked for: below those that systems give to outgoing connections, which tests make all the time.
-const FIRST_PORT: u16 = 10_000;
-const PORTS: u16 = 20_000;
-
-/// Ports that nobody has, on UDP and TCP alike; no other test of this program gets them.
-pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap();
-    let next = || {
-        loop {
-            let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
-            let port = FIRST_PORT + (start + taken % PORTS) % PORTS;
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-                return port;
-            }
-        }
-    };
-    std::array::from_fn(|_| next())
-}
 
 /// An authority that clients trust.
 pub(crate) struct Authority {
