@@ -1,6 +1,6 @@
 //! The configuration files of a server: read, checked, and every finding told with its place.
 //!
-//! [`load`] takes `PhotonServer.config` and from there the files of the roles that it names. It never stops at the first
+//! [`load()`] takes `PhotonServer.config` and from there the files of the roles that it names. It never stops at the first
 //! fault. What leaves this crate is a [`Config`] in which every setting has its value, and the findings.
 //!
 //! | file | module |
@@ -13,7 +13,7 @@
 //! | `plugin.config` | `plugin` |
 //! | `log4net.config` | `log4net` |
 //!
-//! [`changes`] compares two configurations, [`sample`] writes the built-in one. Files are read through one function, so that a
+//! [`changes`] compares two configurations, [`sample()`] writes the built-in one. Files are read through one function, so that a
 //! check needs no disk.
 
 mod acme;

@@ -200,7 +200,7 @@ settings! {
         "GameServer/Master/MaxGameUpdatesToBatch" => max_game_updates_to_batch: u32 = 500, "as the reference product", Live;
         /// How long changes are gathered.
         "GameServer/Master/BatchPeriod" => batch_period: Milliseconds = Milliseconds::new(100), "as the reference product", Live;
-        /// Group of this server; those of the highest get rooms.
+        /// Group of this server; rooms go to the lowest group that has a server for them.
         "GameServer/Master/LoadBalancerPriority" => load_balancer_priority: u8 = 0, "as the reference product", Restart;
         /// Transports told to clients, with commas between; empty = every one.
         "GameServer/Master/SupportedProtocols" => supported_protocols: String = String::new(), "every one", Restart;
