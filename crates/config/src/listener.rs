@@ -7,7 +7,7 @@ use crate::s2s;
 use crate::settings::{Case, Reader, Reload, settings};
 use crate::source::{Place, Span};
 use crate::tls::{self, CertificateSettings, Tls};
-use crate::value::{ListenAddress, Milliseconds, Networks, Port, ProxyProtocol, Value as _};
+use crate::value::{ListenAddress, Milliseconds, Networks, Port, ProxyProtocol, Seconds, Value as _};
 use crate::xml::Element;
 
 settings! {
@@ -75,6 +75,9 @@ settings! {
         "ProxyProtocol" => proxy_protocol: ProxyProtocol = ProxyProtocol::Off, "clients connect themselves", Restart;
         /// Proxies that are believed what they say of clients, by the PROXY protocol or by X-Forwarded-For.
         "TrustedProxies" => trusted_proxies: Networks = Networks::default(), "nobody is believed", Restart;
+        /// Time for which browsers that opened a page here come to this host by TLS alone (HSTS). It counts for every port
+        /// of the host, so not beside plain ws listeners; and only if the listener is secure.
+        "StrictTransportSecurity" => strict_transport_security: Option<Seconds> = None, "plain ws ports stay open to browsers", Restart;
     }
 }
 
@@ -315,6 +318,16 @@ fn check_proxies(reader: &mut Reader<'_, '_>, protocol: ProxyProtocol, trusted: 
     }
 }
 
+/// Browsers take no notice of what a plain answer says of it.
+fn check_strict_transport(reader: &mut Reader<'_, '_>, element: &Element) {
+    let secure = element.attribute("Secure").is_some_and(|secure| bool::parse(&secure.value.text) == Some(true));
+    if let Some(span) = reader.span("StrictTransportSecurity")
+        && !secure
+    {
+        reader.check.warn(&span, "StrictTransportSecurity has no effect: the listener is not secure");
+    }
+}
+
 fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> ListenerKind {
     let own: &[&str] = match form {
         Form::Http => &["Routing", "ServerCertificates", "ServerCertificate", "SecurePorts"],
@@ -344,6 +357,7 @@ fn read_kind(reader: &mut Reader<'_, '_>, element: &Element, form: Form) -> List
         Form::Http | Form::WebSocket => {
             let settings = HttpSettings::read(reader);
             check_proxies(reader, settings.proxy_protocol, &settings.trusted_proxies);
+            check_strict_transport(reader, element);
             let kind_span = reader.span("Type");
             let routes = read_routes(reader.check, element, &settings, form);
             if let (Some(span), Some(kind)) = (kind_span, &settings.kind)

@@ -121,6 +121,8 @@ pub struct ListenerConfig {
     pub limits: ListenerLimits,
     /// Who stands between it and its clients.
     pub proxies: Proxies,
+    /// How long browsers that opened a page are to come to this host by TLS alone (RFC 6797).
+    pub strict_transport: Option<Duration>,
 }
 
 /// What a listener serves.
@@ -212,6 +214,7 @@ impl ListenerConfig {
             service,
             limits: ListenerLimits::default(),
             proxies: Proxies::default(),
+            strict_transport: None,
         }
     }
 

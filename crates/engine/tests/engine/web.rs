@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lampyris_engine::{Asset, Challenges, Host, HostName, Role, Transport};
@@ -13,7 +14,11 @@ use crate::node::{ClientId, Connect, Node, config, text};
 
 /// The whole answer to a plain request.
 fn fetch(node: &mut Node, role: Role, request_line: &str) -> (ClientId, String) {
-    let id = node.open(&Connect::to(role, Transport::Ws));
+    fetch_over(node, role, Transport::Ws, request_line)
+}
+
+fn fetch_over(node: &mut Node, role: Role, transport: Transport, request_line: &str) -> (ClientId, String) {
+    let id = node.open(&Connect::to(role, transport));
     node.send_bytes(id, format!("{request_line} HTTP/1.1\r\nHost: play.example.com\r\n\r\n").as_bytes());
     let End::Ws { unread, .. } = &node.client(id).end else { panic!("not a WebSocket") };
     let answer = String::from_utf8(unread.clone()).unwrap();
@@ -153,5 +158,21 @@ fn a_transport_without_a_listener_has_no_address() {
     let id = node.connected(&Connect::to(Role::NameServer, Transport::Udp));
     for code in [operation::AUTHENTICATE, operation::GET_REGIONS] {
         assert_eq!(node.ask(id, code, Parameters::new()).return_code, 3);
+    }
+}
+
+#[test]
+fn browsers_are_told_to_stay_with_tls_only_where_the_operator_says_so() {
+    for (transport, seconds, told) in
+        [(Transport::Wss, None, false), (Transport::Wss, Some(600), true), (Transport::Ws, Some(600), false)]
+    {
+        let mut config = config(1);
+        for listener in &mut config.listeners {
+            listener.strict_transport = seconds.map(Duration::from_secs);
+        }
+        let mut node = Node::new(config);
+        let (_, answer) = fetch_over(&mut node, Role::Game, transport, "GET /");
+        let header = "\r\nStrict-Transport-Security: max-age=600\r\n";
+        assert_eq!(answer.contains(header), told, "{transport:?} {seconds:?}: {answer}");
     }
 }

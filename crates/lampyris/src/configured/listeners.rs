@@ -72,7 +72,12 @@ impl Context<'_> {
             ListenAddress::Every => Vec::new(),
             ListenAddress::Ip(ip) => vec![ip],
         };
-        let node = ListenerConfig { label, port: written.port.0, service, limits, proxies: proxies(&written.kind) };
+        let strict_transport = match &written.kind {
+            ListenerKind::Http { settings, .. } => settings.strict_transport_security.map(|time| time.get()),
+            _ => None,
+        };
+        let proxies = proxies(&written.kind);
+        let node = ListenerConfig { label, port: written.port.0, service, limits, proxies, strict_transport };
         Ok(Some(Listener { bind, node, tls, sockets, place: Some(written.place.to_string()) }))
     }
 
