@@ -1,7 +1,7 @@
 //! Settings that are read and checked, and that the server does not act on yet.
 
 /// What a setting that does nothing yet belongs to, its name, and why.
-const NOT_IN_EFFECT: [(&str, &str, &str); 66] = [
+const NOT_IN_EFFECT: [(&str, &str, &str); 61] = [
     ("Instance", "DataSendingDelayMilliseconds", "datagrams are sent at the end of each turn of a worker"),
     ("Instance", "EncTypesAllowed", "messages are encrypted one by one, whole datagrams are not"),
     ("Instance", "EnablePerformanceCounters", METRICS),
@@ -39,7 +39,6 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 66] = [
     ("Game", "GameServer/EnableNamedPipe", "there is no pipe"),
     ("Game", "GameServer/LastTouchSecondsDisconnect", "AppDataInactivityTimeout of a listener does this"),
     ("Game", "GameServer/ServerStateFile", "the state of the server is not read from a file"),
-    ("Game", "GameServer/WorkloadConfigFile", LEVELS),
     ("Game", "GameServer/JoinErrorCountToReinitialize", "a room that fails is made anew at once"),
     ("Game", "GameServer/InactivityTimeoutHours", "AppDataInactivityTimeout of a listener does this"),
     ("TCPS2SListener", "InactivityTimeout", LINK),
@@ -63,10 +62,6 @@ const NOT_IN_EFFECT: [(&str, &str, &str); 66] = [
     ("WebSocketS2SListener", "AppDataInactivityTimeout", LINK),
     ("AuthProvider", "", SERVICES),
     ("Plugin", "", SERVICES),
-    ("controller", "", LEVELS),
-    ("weight", "", LEVELS),
-    ("LoadBalancer", "ReserveRatio", LEVELS),
-    ("LoadBalancer", "ValueUp", LEVELS),
     ("HttpQueueSettings", "", SERVICES),
 ];
 
@@ -75,7 +70,6 @@ const WEB_RTC: &str = "WebRTC is not spoken";
 const SERVICES: &str = "web services are not called";
 const AT_ONCE: &str = "a game server tells its Master of changes at once";
 const LINK: &str = "the link between servers has limits of its own";
-const LEVELS: &str = "the load of one process needs no levels";
 const STORED: &str = "rooms are not stored";
 const SQL: &str = "SQL lobbies are not served";
 

@@ -112,11 +112,11 @@ settings! {
     /// Attributes of a `Controller` of `Workload.config`.
     ControllerSettings {
         /// What is looked at.
-        "Name" => input: Option<LoadInput> = None, "must be written", Live;
+        "Name" => input: Option<LoadInput> = None, "must be written", Restart;
         /// Input before the first measurement.
-        "InitialInput" => initial_input: u32 = 0, "as the shipped file", Live;
+        "InitialInput" => initial_input: u32 = 0, "as the shipped file", Restart;
         /// Level before the first measurement.
-        "InitialLevel" => initial_level: LoadLevel = LoadLevel::LOWEST, "as the shipped file", Live;
+        "InitialLevel" => initial_level: LoadLevel = LoadLevel::LOWEST, "as the shipped file", Restart;
     }
 }
 
@@ -124,11 +124,11 @@ settings! {
     /// Attributes of a `Level` of a controller.
     LevelSettings {
         /// The level.
-        "Level" => level: Option<LoadLevel> = None, "must be written", Live;
+        "Level" => level: Option<LoadLevel> = None, "must be written", Restart;
         /// Input over which the server rises to the next level.
-        "Value" => value: u32 = 0, "must be written", Live;
+        "Value" => value: u32 = 0, "must be written", Restart;
         /// Input under which the server falls to the level before.
-        "ValueDown" => value_down: Option<u32> = None, "Value of the level before", Live;
+        "ValueDown" => value_down: Option<u32> = None, "Value of the level before", Restart;
     }
 }
 

@@ -247,7 +247,7 @@ settings! {
         /// File with the state of the server.
         "GameServer/ServerStateFile" => server_state_file: String = "ServerState.txt".to_owned(), "as the reference product", Restart;
         /// File with the bounds of load levels.
-        "GameServer/WorkloadConfigFile" => workload_config_file: String = "Workload.config".to_owned(), "as the reference product", Live;
+        "GameServer/WorkloadConfigFile" => workload_config_file: String = "Workload.config".to_owned(), "as the reference product", Restart;
         /// Failed joins of a room after which it is made anew.
         "GameServer/JoinErrorCountToReinitialize" => join_error_count_to_reinitialize: u32 = 10, "as the reference product", Live;
         /// Silence after which a player is disconnected.

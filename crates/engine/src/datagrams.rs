@@ -94,6 +94,7 @@ impl Worker {
         bytes: &mut [u8],
     ) {
         self.stats.datagrams_received += 1;
+        self.stats.bytes += bytes.len() as u64;
         let Some(udp_listener) = self.datagrams.listeners.get_mut(&listener) else { return };
         let mut reply = Vec::new();
         match udp_listener.classify(now, from, bytes, &mut reply) {
@@ -219,7 +220,9 @@ impl Worker {
                 from: Some(connection.reached.local.ip()).filter(|ip| !ip.is_unspecified()),
             };
             if let Link::Udp(peer) = &mut connection.link {
+                let before = out.len();
                 if peer.poll_transmit(now, out) {
+                    self.stats.bytes += (out.len() - before) as u64;
                     return Some(datagram);
                 }
                 connection.dirty = false;

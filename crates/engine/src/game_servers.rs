@@ -165,7 +165,7 @@ impl GameServers {
         }
         if directory.knows_game_server(id) {
             let in_rotation = status.state == State::Normal;
-            directory.game_server_load(id, GameServerLoad { percent: status.load_percent, in_rotation });
+            directory.game_server_load(id, GameServerLoad { level: status.load_level, in_rotation });
         }
     }
 }

@@ -49,8 +49,8 @@ pub use config::{
 };
 pub use game_servers::GameServerEvent;
 pub use lampyris_realtime::codes::operation;
-pub use lampyris_realtime::directory::Settings as DirectorySettings;
 pub use lampyris_realtime::directory::Transport;
+pub use lampyris_realtime::directory::{Balance, Settings as DirectorySettings};
 pub use lampyris_realtime::room::RoomSettings;
 pub use lampyris_realtime::room::request::RoomFlags;
 pub use lampyris_realtime::token::{SealError, secret_of_keys};

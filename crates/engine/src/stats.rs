@@ -3,6 +3,8 @@
 /// What a worker counted since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
+    /// Bytes from and to clients, without what TLS adds.
+    pub bytes: u64,
     /// Connections opened.
     pub connections_opened: u64,
     /// Connections refused by a limit.

@@ -264,6 +264,7 @@ impl Worker {
 
     /// Bytes came on a stream; in clear. They are changed in place.
     pub fn receive(&mut self, now: Duration, key: ConnectionKey, bytes: &mut [u8]) {
+        self.stats.bytes += bytes.len() as u64;
         let mut incoming = std::mem::take(&mut self.scratch.incoming);
         if let Some(Slot::Here(connection)) = self.connections.get_mut(key) {
             borrow_buffer(&mut self.spare, &mut connection.out);
@@ -296,6 +297,7 @@ impl Worker {
     /// The first `count` bytes of [`Worker::output`] were written.
     pub fn consume_output(&mut self, key: ConnectionKey, count: usize) {
         let Some(Slot::Here(connection)) = self.connections.get_mut(key) else { return };
+        self.stats.bytes += connection.out.pending().len().min(count) as u64;
         if let Some(buffer) = connection.out.consume(count)
             && self.spare.len() < MAX_SPARE_BUFFERS
             && (1..=MAX_SPARE_BYTES).contains(&buffer.capacity())

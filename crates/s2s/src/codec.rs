@@ -10,7 +10,7 @@ use lampyris_wire::{Hashtable, Limits, Protocol, Value};
 
 use crate::message::{Addresses, Identity, MAX_NAME_BYTES, News, Registration, State, Status};
 use crate::proof::PROOF_BYTES;
-use crate::{Config, MAX_FRAME_BYTES, NONCE_BYTES};
+use crate::{Config, LOAD_LEVELS, MAX_FRAME_BYTES, NONCE_BYTES};
 
 const MAGIC: [u8; 4] = *b"LS2S";
 /// Ends of different ones cannot talk.
@@ -373,7 +373,7 @@ fn put_status(out: &mut Vec<u8>, status: &Status) {
         State::OutOfRotation => 1,
         State::Offline => 2,
     };
-    out.extend_from_slice(&[state, status.load_percent]);
+    out.extend_from_slice(&[state, status.load_level]);
     out.extend_from_slice(&status.peers.to_be_bytes());
 }
 
@@ -517,7 +517,11 @@ impl<'a> Reader<'a> {
             2 => State::Offline,
             other => return Err(unexpected("a state from 0 to 2", other)),
         };
-        Ok(Status { state, load_percent: self.u8("a load")?, peers: self.u32("a number of peers")? })
+        let load_level = self.u8("a load level")?;
+        if load_level >= LOAD_LEVELS {
+            return Err(unexpected("a load level from 0 to 9", load_level));
+        }
+        Ok(Status { state, load_level, peers: self.u32("a number of peers")? })
     }
 
     fn reports(&mut self, later: bool) -> Result<Vec<(Arc<str>, RoomReport)>> {

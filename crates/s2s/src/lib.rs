@@ -51,6 +51,7 @@ mod master;
 mod message;
 mod proof;
 mod registry;
+mod workload;
 
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ pub use master::{MasterEnd, MasterEvent};
 pub use message::{Addresses, Identity, MAX_NAME_BYTES, News, Registration, State, Status};
 pub use proof::Key;
 pub use registry::{LinkId, MAX_GAME_SERVERS, Refusal, Registry};
+pub use workload::{Controller, LOAD_LEVELS, LevelBound, LoadInput, Measured, Workload};
 
 /// Bytes of a random number that makes each proof another one.
 pub const NONCE_BYTES: usize = 32;

@@ -116,8 +116,8 @@ pub enum State {
 pub struct Status {
     /// Whether it takes new rooms.
     pub state: State,
-    /// 0 is idle, 100 is full.
-    pub load_percent: u8,
+    /// 0 is idle, 9 is full.
+    pub load_level: u8,
     /// Clients connected to it.
     pub peers: u32,
 }

@@ -10,8 +10,8 @@ use common::{Pair, key, registration};
 use lampyris_realtime::report::RoomReport;
 use lampyris_realtime::room::request::RoomFlags;
 use lampyris_s2s::{
-    Config, GameEnd, GameEvent, LinkError, MAX_FRAME_BYTES, MAX_HANDSHAKE_BYTES, MasterEnd, MasterEvent, News, State,
-    Status,
+    Config, GameEnd, GameEvent, LOAD_LEVELS, LinkError, MAX_FRAME_BYTES, MAX_HANDSHAKE_BYTES, MasterEnd, MasterEvent,
+    News, State, Status,
 };
 use lampyris_wire::{Hashtable, Value};
 use proptest::prelude::*;
@@ -70,9 +70,9 @@ fn news() -> impl Strategy<Value = News> {
     prop_oneof![
         prop::collection::vec((text(), report()), 1..6).prop_map(News::Reports),
         Just(News::Synced),
-        (state, any::<u8>(), any::<u32>()).prop_map(|(state, load_percent, peers)| News::Status(Status {
+        (state, 0..LOAD_LEVELS, any::<u32>()).prop_map(|(state, load_level, peers)| News::Status(Status {
             state,
-            load_percent,
+            load_level,
             peers
         })),
     ]

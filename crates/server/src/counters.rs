@@ -35,6 +35,8 @@ pub struct Counters {
     pub streams_moved: Count,
     /// Connections that are open now.
     pub connections: Level,
+    /// Bytes from and to clients, without what TLS adds.
+    pub bytes: Count,
 }
 
 impl Counters {
@@ -76,6 +78,11 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Takes over the sum of someone who counts for himself.
+    pub(crate) fn set(&self, sum: u64) {
+        self.0.store(sum, Ordering::Relaxed);
+    }
+
     /// The number now.
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -86,8 +93,9 @@ impl Count {
 /// The sums over all workers, by name.
 pub(crate) fn totals(counters: &[Arc<Counters>]) -> BTreeMap<String, u64> {
     type Of = fn(&Counters) -> &Count;
-    let named: [(&str, Of); 9] = [
+    let named: [(&str, Of); 10] = [
         ("accepted", |one| &one.accepted),
+        ("bytes", |one| &one.bytes),
         ("refused", |one| &one.refused),
         ("accept_failures", |one| &one.accept_failures),
         ("handshakes", |one| &one.handshakes),

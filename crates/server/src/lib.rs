@@ -25,6 +25,7 @@ pub use host::{host_name, interface_addresses, outgoing_ipv4};
 pub use lampyris_acme as certificates;
 pub use lampyris_engine as engine;
 pub use lampyris_engine::{HostName, Limits, ListenerConfig, Proxies, Role, Transport};
+pub use lampyris_s2s::{Controller, LevelBound, LoadInput, Workload};
 pub use lampyris_tls::store::CertificateFiles;
 pub use net::bind::BoundAddress;
 pub use net::failure::HandshakeFailure;

@@ -14,8 +14,8 @@ use lampyris_client::driver::{Driver, TlsRoots};
 use lampyris_client::{Config, Entry, Event, RaiseOptions, Receivers, RoomOptions, Start};
 use lampyris_server::engine::{Application, Applications};
 use lampyris_server::{
-    Addresses, CertificateFiles, HostName, LinkTransport, MasterLink, MasterTls, Options, Role, S2s, S2sListener,
-    Server, TlsFiles, TokenSecret, Transport, default_listeners,
+    Addresses, CertificateFiles, Controller, HostName, LevelBound, LinkTransport, LoadInput, MasterLink, MasterTls,
+    Options, Role, S2s, S2sListener, Server, TlsFiles, TokenSecret, Transport, Workload, default_listeners,
 };
 use lampyris_tls::{Authorities, ClientCertificates, Settings};
 use rcgen::{
@@ -173,6 +173,7 @@ impl Node {
                 retry_interval: RETRY,
                 stop_timeout: Duration::from_secs(1),
                 status_interval: Some(Duration::from_millis(100)),
+                workload: Workload::default(),
             };
             options.s2s = S2s { master: Some(master), ping_interval: Duration::from_millis(100), ..S2s::default() };
             change(options);
@@ -210,12 +211,21 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// The next event that `wanted` makes something of; an end of the connection is a failure.
+/// The next event that `wanted` makes something of; a refusal is a failure.
 async fn next<T>(driver: &mut Driver, wanted: impl Fn(&Event) -> Option<T>) -> T {
+    let wanted = |event: &Event| {
+        assert!(!matches!(event, Event::RoomRefused { .. }), "{event:?}");
+        wanted(event)
+    };
+    next_of_all(driver, wanted).await
+}
+
+/// The next event that `wanted` makes something of; an end of the connection is a failure.
+async fn next_of_all<T>(driver: &mut Driver, wanted: impl Fn(&Event) -> Option<T>) -> T {
     let found = async {
         loop {
             let event = driver.next_event().await.expect("the connection goes on");
-            assert!(!matches!(event, Event::Disconnected(_) | Event::RoomRefused { .. }), "{event:?}");
+            assert!(!matches!(event, Event::Disconnected(_)), "{event:?}");
             if let Some(found) = wanted(&event) {
                 return found;
             }
@@ -301,6 +311,30 @@ fn without_tls_the_secret_of_the_installation_lets_a_game_server_in() {
     let game = Node::game(master.link_port(), LinkTransport::Tcp, None);
     wait_for("the link", || game.links_up() > 0);
     runtime().block_on(play(&master, &game, Transport::Udp));
+}
+
+#[test]
+fn a_full_game_server_gets_no_rooms() {
+    let master = Node::master("full", LinkTransport::Tcp, None, 0);
+    let always_full = LevelBound { level: 9, rises_over: u32::MAX, falls_under: 0 };
+    let full = Node::game_with(master.link_port(), LinkTransport::Tcp, None, |options| {
+        let controllers = vec![Controller::new(LoadInput::PeerCount, vec![always_full], 9)];
+        options.s2s.master.as_mut().unwrap().workload = Workload { controllers };
+    });
+    wait_for("the link of the full one", || full.links_up() > 0);
+    runtime().block_on(async {
+        let mut client = master.client(&full, Transport::Tcp);
+        connect(&mut client).await;
+        client.act(|client, now| client.enter(now, create_or_join("room").into())).unwrap();
+        let refused = next_of_all(&mut client, |event| match event {
+            Event::RoomRefused { code, .. } => Some(*code),
+            _ => None,
+        });
+        assert_eq!(refused.await, 32762);
+    });
+    let game = Node::game(master.link_port(), LinkTransport::Tcp, None);
+    wait_for("the link of the other one", || game.links_up() > 0);
+    runtime().block_on(play(&master, &game, Transport::Tcp));
 }
 
 /// What the log of the Master says of a game server that it turned away.

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use lampyris_config::{Authentication, Config, GameServerSettings, Secret};
+use lampyris_config::{Authentication, Config, GameServerSettings, LoadBalancer, Secret};
 use lampyris_server::TokenSecret;
 use lampyris_server::engine::{
-    Addresses, DirectorySettings, GameConfig, Host, MasterConfig, NameServerConfig, OperationRate, RoomFlags,
+    Addresses, Balance, DirectorySettings, GameConfig, Host, MasterConfig, NameServerConfig, OperationRate, RoomFlags,
     RoomSettings, operation,
 };
 
@@ -38,12 +38,21 @@ pub(super) fn master(config: &Config) -> MasterConfig {
             rooms_on_join: bytes(settings.max_games_on_join),
             rooms_per_update: bytes(settings.max_games_in_updates),
             lobbies_in_stats: bytes(settings.max_stats_published),
+            balance: balance(&written.load_balancer),
             list_interval: settings.game_changes_publish_interval.get().max(INTERVAL_AT_LEAST),
             app_stats_interval: settings.app_stats_publish_interval.get().max(INTERVAL_AT_LEAST),
             lobby_stats_interval: settings.lobby_stats_publish_interval.get().max(INTERVAL_AT_LEAST),
             lost_server: settings.gs_context_ttl.get(),
             ..defaults
         },
+    }
+}
+
+fn balance(written: &LoadBalancer) -> Balance {
+    Balance {
+        weights: written.weights,
+        loaded_level: written.settings.value_up.number(),
+        reserve_ratio: written.settings.reserve_ratio.0,
     }
 }
 

@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use lampyris_config::{Config, ListenAddress, ListenerKind, MasterSettings, Port};
-use lampyris_server::{CertificateFiles, LinkTransport, MasterLink, MasterTls, S2s, S2sListener, host_name};
+use lampyris_server::{
+    CertificateFiles, Controller, LevelBound, LinkTransport, LoadInput, MasterLink, MasterTls, S2s, S2sListener,
+    Workload, host_name,
+};
 use lampyris_tls::PasswordSource;
 
 use super::listeners::tls_files;
@@ -81,5 +84,26 @@ fn master(config: &Config) -> Option<MasterLink> {
         retry_interval: settings.connect_retry_interval.get(),
         stop_timeout: settings.stop_notification_timeout.get(),
         status_interval: Some(status_interval).filter(|interval| !interval.is_zero()),
+        workload: workload(&game.workload),
     })
+}
+
+/// How this process measures its load. Nothing here is taken out of rotation by a controller: that is the state of the
+/// server, not its load.
+fn workload(written: &lampyris_config::Workload) -> Workload {
+    let controllers = written.controllers.iter().filter_map(|controller| {
+        let input = match controller.input {
+            lampyris_config::LoadInput::CpuUsage => LoadInput::CpuUsage,
+            lampyris_config::LoadInput::Bandwidth => LoadInput::Bandwidth,
+            lampyris_config::LoadInput::PeerCount => LoadInput::PeerCount,
+            lampyris_config::LoadInput::OutOfRotation => return None,
+        };
+        let bounds = controller.bounds.iter().map(|bound| LevelBound {
+            level: bound.level.number(),
+            rises_over: bound.rises_over,
+            falls_under: bound.falls_under,
+        });
+        Some(Controller::new(input, bounds.collect(), controller.initial_level.number()))
+    });
+    Workload { controllers: controllers.collect() }
 }

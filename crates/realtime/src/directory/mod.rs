@@ -42,7 +42,7 @@ use smallvec::SmallVec;
 
 pub use effects::{Effect, Effects};
 pub use lobby::{LobbyId, LobbyKey, LobbyType, MatchmakingMode};
-pub use server::{GameServerId, GameServerLoad, GameServerOffer, Transport, Transports};
+pub use server::{Balance, GameServerId, GameServerLoad, GameServerOffer, Transport, Transports};
 
 use crate::codes::{Refusal, event, key};
 use lobby::Lobby;
@@ -74,6 +74,8 @@ pub struct Settings {
     pub reservation: Duration,
     /// How long the rooms of a game server are kept whose link is down.
     pub lost_server: Duration,
+    /// How game servers are chosen for new rooms.
+    pub balance: Balance,
     /// Time between two updates of room lists.
     pub list_interval: Duration,
     /// Time between two broadcasts of the application's totals.
@@ -93,6 +95,7 @@ impl Default for Settings {
             lobbies_in_stats: 1000,
             reservation: Duration::from_secs(15),
             lost_server: Duration::from_secs(20),
+            balance: Balance::default(),
             list_interval: Duration::from_secs(1),
             app_stats_interval: Duration::from_secs(5),
             lobby_stats_interval: Duration::from_secs(120),

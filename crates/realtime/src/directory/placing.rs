@@ -212,12 +212,13 @@ impl Directory {
                 format!("expected at most {} rooms, all are in use", self.settings.rooms),
             ));
         }
-        let server = server::pick(&self.servers, client.transport, &mut self.rng).ok_or_else(|| {
-            Refusal::new(
-                ReturnCode::SERVER_FULL,
-                format!("no game server takes a new room over {}", client.transport.name()),
-            )
-        })?;
+        let server =
+            server::pick(&self.servers, client.transport, &self.settings.balance, &mut self.rng).ok_or_else(|| {
+                Refusal::new(
+                    ReturnCode::SERVER_FULL,
+                    format!("no game server takes a new room over {}", client.transport.name()),
+                )
+            })?;
         let lobby = self.lobby(&new.lobby)?;
         let limit = Hashtable::from([(room_key::MAX_PLAYERS_INT, i32::try_from(new.max_players).unwrap_or(i32::MAX))]);
         let mut room = Room::new(name, lobby, server, &limit);

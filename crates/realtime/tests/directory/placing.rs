@@ -66,7 +66,7 @@ fn without_a_game_server_for_the_transport_no_room_is_made() {
     assert!(world.create(browser, &named("room")).is_ok());
     world.report_of(loner, "room", created(&lobby(""), listing(4)));
     assert_eq!(world.join(udp, &named("room")), Err(-1));
-    world.directory.game_server_load(loner, GameServerLoad { percent: 0, in_rotation: false });
+    world.directory.game_server_load(loner, GameServerLoad { level: 0, in_rotation: false });
     assert_eq!(world.create(browser, &named("other")), Err(SERVER_FULL));
 }
 

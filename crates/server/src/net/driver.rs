@@ -161,6 +161,7 @@ impl Driver {
         }
         self.act(now);
         self.counters.connections.set(self.worker.connection_count());
+        self.counters.bytes.set(self.worker.stats().bytes);
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl Caller {
         news: mpsc::Receiver<(LinkId, News)>,
         overflowed: Arc<AtomicBool>,
     ) -> Self {
-        let load = Load::new(shared.node.workers.clone());
+        let load = Load::new(shared.node.workers.clone(), master.workload.clone());
         Self { shared, master, news, overflowed, load, links: 0, told: None }
     }
 

@@ -4,48 +4,58 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use lampyris_s2s::{State, Status};
+use lampyris_s2s::{Measured, State, Status, Workload};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Counters;
 
-/// A busy server still takes a room when no other one does; whoever wants it to take none takes it out of rotation.
-const MOST_PERCENT: u32 = 99;
 /// Of ten samples, the newest counts two: a moment's work is not a load.
-const WEIGHT_OF_OLD: u32 = 8;
-const WEIGHTS: u32 = 10;
+const WEIGHT_OF_OLD: u128 = 8;
+const WEIGHTS: u128 = 10;
 
 /// Measures from sample to sample.
 pub(super) struct Load {
     workers: Vec<Arc<Counters>>,
     sampled_at: Instant,
     used: Duration,
-    percent: u32,
+    bytes: u64,
+    smooth: Measured,
+    workload: Workload,
 }
 
 impl Load {
-    pub(super) fn new(workers: Vec<Arc<Counters>>) -> Self {
-        Self { workers, sampled_at: Instant::now(), used: processor_time(), percent: 0 }
+    pub(super) fn new(workers: Vec<Arc<Counters>>, workload: Workload) -> Self {
+        let bytes = bytes_of_clients(&workers);
+        let (sampled_at, used) = (Instant::now(), processor_time());
+        Self { workers, sampled_at, used, bytes, smooth: Measured::default(), workload }
     }
 
-    /// How the process is now: its share of all processors, smoothed, and its clients.
+    /// How the process is now: its share of the processors and its bytes, both smoothed, and its clients.
     pub(super) fn sample(&mut self) -> Status {
-        let (now, used) = (Instant::now(), processor_time());
+        let (now, used, bytes) = (Instant::now(), processor_time(), bytes_of_clients(&self.workers));
         let cores = u32::try_from(available_parallelism().map_or(1, usize::from)).unwrap_or(1);
-        let available = now.duration_since(self.sampled_at).saturating_mul(cores).as_millis();
-        let busy = used.saturating_sub(self.used).as_millis();
-        if let Some(percent) = (busy * 100).checked_div(available) {
-            let percent = u32::try_from(percent).unwrap_or(MOST_PERCENT).min(MOST_PERCENT);
-            self.percent = (self.percent * WEIGHT_OF_OLD + percent * (WEIGHTS - WEIGHT_OF_OLD)) / WEIGHTS;
-            (self.sampled_at, self.used) = (now, used);
+        let passed = now.duration_since(self.sampled_at);
+        let busy = used.saturating_sub(self.used).as_millis() * 100;
+        let moved = u128::from(bytes.saturating_sub(self.bytes)) * 1_000;
+        let percent = busy.checked_div(passed.saturating_mul(cores).as_millis());
+        if let (Some(percent), Some(per_second)) = (percent, moved.checked_div(passed.as_millis())) {
+            self.smooth.cpu_percent = smoothed(self.smooth.cpu_percent, percent);
+            self.smooth.bytes_per_second = smoothed(self.smooth.bytes_per_second, per_second);
+            (self.sampled_at, self.used, self.bytes) = (now, used, bytes);
         }
         let peers: u64 = self.workers.iter().map(|worker| worker.connections.get()).sum();
-        Status {
-            state: State::Normal,
-            load_percent: u8::try_from(self.percent).unwrap_or(u8::MAX),
-            peers: u32::try_from(peers).unwrap_or(u32::MAX),
-        }
+        self.smooth.peers = u32::try_from(peers).unwrap_or(u32::MAX);
+        Status { state: State::Normal, load_level: self.workload.update(self.smooth), peers: self.smooth.peers }
     }
+}
+
+fn smoothed(old: u32, new: u128) -> u32 {
+    let sum = u128::from(old) * WEIGHT_OF_OLD + new * (WEIGHTS - WEIGHT_OF_OLD);
+    u32::try_from(sum / WEIGHTS).unwrap_or(u32::MAX)
+}
+
+fn bytes_of_clients(workers: &[Arc<Counters>]) -> u64 {
+    workers.iter().map(|worker| worker.bytes.get()).sum()
 }
 
 /// Time that all threads of this process have worked.

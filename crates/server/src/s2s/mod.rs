@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lampyris_engine::{Config, Endpoint, WorkerMessage};
-use lampyris_s2s::{Key, LinkId, News};
+use lampyris_s2s::{Key, LinkId, News, Workload};
 use lampyris_tls::Secured;
 use lampyris_tls::store::CertificateFiles;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -103,6 +103,8 @@ pub struct MasterLink {
     pub stop_timeout: Duration,
     /// How often the Master is told the load; `None` = never.
     pub status_interval: Option<Duration>,
+    /// How the load becomes a level.
+    pub workload: Workload,
 }
 
 /// TLS of the link to the Master.
