@@ -113,6 +113,15 @@ pub(super) fn token_secret(config: &Config, told: &Addresses, errors: &mut Vec<S
     if token_key.is_empty() && mac_key.is_empty() {
         return None;
     }
+    if is_public(told) && authentications(config).any(Authentication::has_known_key) {
+        errors.push(
+            "AuthTokenKey or HMACTokenKey is one that comes with the sample files, and clients are told a public address: \
+             everybody knows the key and could be any user; write a new one in the files of all roles: \
+             `openssl rand -hex 32`"
+                .to_owned(),
+        );
+        return None;
+    }
     if is_public(told) && [token_key, mac_key].into_iter().any(is_guid) {
         tracing::warn!(
             "AuthTokenKey or HMACTokenKey has the form of the keys that come with the sample files, which everybody \

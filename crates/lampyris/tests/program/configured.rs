@@ -455,6 +455,18 @@ fn processes_with_the_same_keys_take_each_others_tokens() {
 }
 
 #[test]
+fn a_key_that_everybody_knows_is_refused_where_clients_are_told_a_public_address() {
+    let known = "76B2814E-2A50-4E29-838A-20411D335FC9";
+    let (first, _, _) = two_processes([known, known]);
+    let log = first.run(&[]).stop();
+    assert!(!log.contains(known), "{log}");
+    first.regions(r#"{"Region": "eu", "IpAddress": "203.0.113.9"}"#);
+    let (code, log) = first.fail(&[]);
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains("everybody knows the key") && log.contains("openssl rand") && !log.contains(known), "{log}");
+}
+
+#[test]
 fn processes_with_other_keys_refuse_each_others_tokens() {
     let (first, second, port) = two_processes(["one key", "another key"]);
     let (first, second) = (first.run(&[]), second.run(&[]));
