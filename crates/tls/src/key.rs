@@ -73,9 +73,7 @@ fn decrypt_pkcs8(content: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, K
     let damaged = || KeyError::Damaged("expected an encryption scheme and what it encrypted".to_owned());
     let parts = pbe::elements(AnyRef::try_from(content).map_err(|_| damaged())?)?;
     let [algorithm, encrypted] = parts.as_slice() else { return Err(damaged()) };
-    let key = pbe::decrypt(*algorithm, password, encrypted.value())?;
-    // A wrong password leaves bad padding, or now and then good padding over bad contents.
-    if AnyRef::try_from(key.as_slice()).is_ok() { Ok(key) } else { Err(KeyError::WrongPassword) }
+    pbe::decrypt(*algorithm, password, encrypted.value())
 }
 
 /// Opens a key that was encrypted with OpenSSL's traditional headers (RFC 1421 `DEK-Info`).

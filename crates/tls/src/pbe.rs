@@ -50,8 +50,14 @@ pub(crate) fn elements(constructed: AnyRef<'_>) -> Result<Vec<AnyRef<'_>>, KeyEr
     Ok(found)
 }
 
-/// Decrypts what was encrypted under an `AlgorithmIdentifier`.
+/// Decrypts what was encrypted under an `AlgorithmIdentifier`, which is a DER element always. One wrong password of 256
+/// leaves a padding that looks right, so what is no element was opened with the wrong one.
 pub(crate) fn decrypt(algorithm: AnyRef<'_>, password: &str, content: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let clear = decipher(algorithm, password, content)?;
+    if AnyRef::try_from(clear.as_slice()).is_ok() { Ok(clear) } else { Err(KeyError::WrongPassword) }
+}
+
+fn decipher(algorithm: AnyRef<'_>, password: &str, content: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let algorithm: AlgorithmIdentifierRef<'_> =
         algorithm.decode_as().map_err(|error: pkcs8::der::Error| KeyError::Damaged(error.to_string()))?;
     let name = algorithm.oid.to_string();

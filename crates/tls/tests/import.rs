@@ -68,6 +68,17 @@ fn t7_a_pfx_of_every_usual_kind_is_imported() {
 }
 
 #[test]
+fn t8_a_wrong_password_is_told_as_such_where_nothing_checks_the_file() {
+    let shop = workshop();
+    shop.openssl("pkcs12 -export -nomac -in leaf.crt -inkey leaf.key -passout file:password -out a.pfx");
+    // One of 256 wrong passwords leaves a padding that looks right.
+    for number in 0..1_000 {
+        let wrong = open(&shop, "a.pfx", Some(&format!("wrong {number}"))).unwrap_err();
+        assert!(matches!(wrong, TlsError::WrongPassword { .. }), "{number}: {wrong}");
+    }
+}
+
+#[test]
 fn a_pfx_without_password_and_one_with_several_keys_are_imported() {
     let shop = workshop();
     shop.openssl("pkcs12 -export -in rsa.crt -inkey rsa.key -passout pass: -out empty.pfx");
